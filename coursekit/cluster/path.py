@@ -1,0 +1,72 @@
+"""What a journey is made of: stops, the rows that decided, and how it ended.
+
+The model (`journey.py`), a live lab and a recording all return these types, so one view draws them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One look-up at a stop: which table was asked for what, the row that answered, and why it won."""
+
+    table: str  # "route", "neigh", "fdb", "local", "bridge", "filter", "nat", "mtu", "port", "vni"
+    asked: str  # "10.244.1.7"
+    row: Any | None  # a row of tables.py, or None when nothing matched
+    why: str  # "/24 is the longest of 2 matching prefixes"
+    considered: tuple[Any, ...] = ()  # all matching rows, best first
+    sets: str = ""  # the header field this look-up fills, as a Wireshark key: "eth.dst", "ip.dst", …
+
+
+@dataclass(frozen=True)
+class Stop:
+    """A packet at one capture point. `frame` is what `tcpdump -i device` on `host` would record there, or None if nothing passes."""
+
+    host: str
+    device: str
+    action: str  # sends, receives, switches, forwards, encapsulates, decapsulates, fragments, answers, drops, delivers
+    frame: bytes | None
+    note: str  # one sentence for the learner
+    decisions: tuple[Decision, ...] = ()
+    direction: str = "out"  # "in" or "out" of that device
+
+    @property
+    def point(self) -> str:
+        """The capture point, as recordings name it: `node1:eth0`."""
+        return f"{self.host}:{self.device}"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a journey ended. `symptom` is what the sender is told: "" for silence, else ping's own words."""
+
+    kind: str  # delivered, lost, error (an ICMP error came back), refused (the sender's own stack said no)
+    symptom: str  # "Destination Net Unreachable" …, as ping prints it without the address
+    sender: str | None  # address the error came from
+    last_seen: str  # capture point that saw the packet last: "node1:flannel.1"
+    reason: str  # one sentence: which row or rule ended it
+    mtu: int | None = None  # of a "Frag needed"
+
+
+@dataclass(frozen=True)
+class Journey:
+    """One packet through the tables, stop by stop, and what came back (`reply`: an answer or an ICMP error), if anything."""
+
+    stops: tuple[Stop, ...]
+    outcome: Outcome
+    reply: Journey | None = None
+
+    def points(self) -> Iterator[str]:
+        """Yield each capture point that saw the packet, in order."""
+        for stop in self.stops:
+            if stop.frame is not None:
+                yield stop.point
+
+    def frames_at(self, point: str) -> list[bytes]:
+        """Return the frames that a capture at `point` ("node1:eth0") holds, this way and back, in order."""
+        found = [s.frame for s in self.stops if s.point == point and s.frame is not None]
+        return found + (self.reply.frames_at(point) if self.reply else [])
