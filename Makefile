@@ -1,0 +1,66 @@
+# Each target is one sentence. PYTHON is any Python 3.11 or newer; everything is installed into .venv, nothing elsewhere.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export UV_PYTHON_DOWNLOADS := never
+export UV_PROJECT_ENVIRONMENT := $(VENV)
+export UV_SYSTEM_CERTS := 1
+export UV_NATIVE_TLS := 1
+export UV_LINK_MODE := copy
+export UV_NO_PROGRESS := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help course test refresh check bench clean
+
+help: ## Say what can be made.
+	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | expand -t 12
+
+course: $(VENV)/.course ## Install the course and open it in JupyterLab; the URL is printed.
+	@$(BIN)/python -m coursekit doctor --brief
+	@$(BIN)/jupyter lab $(LAB_OPTIONS) notebooks/00-start-here.ipynb
+
+test: $(VENV)/.dev ## Run the unit tests, then every notebook against its stored outputs.
+	$(BIN)/python -m pytest tests notebooks --nbval-lax
+
+refresh: $(VENV)/.dev ## Run every notebook and store what it shows.
+	$(BIN)/python tests/notebooks/refresh.py
+
+check: $(VENV)/.dev ## Lint and check types.
+	$(BIN)/ruff check coursekit tests
+	$(BIN)/mypy
+
+bench: $(VENV)/.dev ## Measure imports, dissection, notebooks and memory against what one would use instead.
+	$(BIN)/python tests/bench/bench.py
+
+clean: ## Remove what the other targets made.
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# No display, no browser; and JupyterLab wants to be told that root is meant.
+LAB_OPTIONS := $(if $(or $(DISPLAY),$(WAYLAND_DISPLAY),$(filter Darwin,$(shell uname -s))),,--no-browser) \
+               $(if $(filter 0,$(shell id -u)),--allow-root)
+
+# The locked versions, byte-compiled. Where uv cannot run or cannot reach the index, pip takes the ranges of pyproject.toml.
+$(VENV)/.course: pyproject.toml uv.lock
+	@$(call environment)
+	@$(BIN)/python -m uv sync --locked --inexact --no-dev --compile-bytecode --quiet || { \
+	    echo "uv could not install the locked versions; pip now installs compatible ones."; \
+	    $(BIN)/python -m pip install --quiet --editable .; }
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml uv.lock
+	@$(call environment)
+	@$(BIN)/python -m uv sync --locked --inexact --compile-bytecode --quiet || { \
+	    echo "uv could not install the locked versions; pip now installs compatible ones."; \
+	    $(BIN)/python -m pip install --quiet --upgrade "pip>=25.1" && $(BIN)/python -m pip install --quiet --group dev --editable .; }
+	@touch $@ $(VENV)/.course
+
+# A .venv that works is kept; one whose Python is gone or too old is made anew.
+define environment
+old='import sys; sys.exit(sys.version_info < (3, 11))'; \
+if ! $(BIN)/python -c "$$old" 2>/dev/null; then \
+    $(PYTHON) -c "$$old" 2>/dev/null || { echo "The course needs Python 3.11 or newer, and $(PYTHON) is not: try make PYTHON=python3.13 $(MAKECMDGOALS)"; exit 1; }; \
+    echo "Making $(VENV) with $$($(PYTHON) --version) ..."; \
+    $(PYTHON) -m venv --clear $(VENV) >/dev/null || { rm -rf $(VENV); echo "$(PYTHON) cannot make a virtual environment; on Debian and Ubuntu: sudo apt install python3-venv"; exit 1; }; \
+fi; \
+$(BIN)/python -m uv --version >/dev/null 2>&1 || $(BIN)/python -m pip install --quiet "uv>=0.9,<1" || echo "uv is not to be had here."
+endef
