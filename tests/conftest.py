@@ -1,0 +1,78 @@
+"""What all tests share: when to skip on a laptop, and that nothing skips in CI."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+IN_CI = os.environ.get("CI", "").lower() not in ("", "0", "false")
+
+# Debian keeps ip, bridge and bird where an ordinary user's PATH does not look.
+os.environ["PATH"] += os.pathsep + os.pathsep.join(("/usr/sbin", "/sbin"))
+
+
+@cache
+def _no_namespaces() -> str:
+    """Return why this user cannot make network namespaces, or nothing."""
+    if not sys.platform.startswith("linux"):
+        return "needs Linux network namespaces"
+    if os.geteuid() != 0:
+        return "needs root"
+    try:
+        done = subprocess.run(["unshare", "-n", "ip", "link", "set", "lo", "up"], capture_output=True, text=True)
+    except OSError as error:
+        return f"needs {error.filename} (Debian: util-linux, iproute2)"
+    return f"no network namespaces here: {done.stderr.strip()}" if done.returncode else ""
+
+
+@cache
+def chromium() -> str | None:
+    """Return the path of Chromium or Chrome, or None."""
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip, with the reason, what this machine cannot run."""
+    if item.get_closest_marker("root") and (why := _no_namespaces()):
+        pytest.skip(why)
+    if item.get_closest_marker("browser") and not chromium():
+        pytest.skip("needs Chromium (Debian: apt install chromium)")
+    for marker in item.iter_markers("tool"):
+        for name in marker.args:
+            if not shutil.which(name):
+                pytest.skip(f"needs {name}, which is not on PATH")
+
+
+def _refuse(report: pytest.TestReport | pytest.CollectReport) -> None:
+    """Turn a skip, or an expected failure, into a failure that says why it was skipped."""
+    if report.skipped:
+        reason = getattr(report, "wasxfail", None)
+        if reason is None:
+            reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        report.outcome = "failed"
+        report.longrepr = f"Nothing is skipped in CI, and this was: {reason}"
+        report.__dict__.pop("wasxfail", None)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    report = yield
+    if IN_CI:
+        _refuse(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
+    report = yield
+    if IN_CI:
+        _refuse(report)
+    return report

@@ -1,0 +1,97 @@
+"""Run every notebook in order and store what it shows, so that a second run changes nothing.
+
+    python tests/notebooks/refresh.py [NOTEBOOK ...]
+
+What is stored: stable cell ids, the same bland metadata everywhere, outputs without live widgets (a widget-view
+without its kernel says "model not found"; the static twin in the same bundle stays). An output cell without an nbval
+tag gets `nbval-check-output`: checked unless its author says otherwise.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+METADATA = {
+    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+CHECKED, IGNORED = "nbval-check-output", "nbval-ignore-output"
+
+
+def _output(output: dict[str, Any]) -> dict[str, Any] | None:
+    """Return an output without its live widget, or None if nothing else was in it."""
+    if "data" not in output:
+        return output
+    data = {mime: value for mime, value in output["data"].items() if mime != WIDGET_VIEW}
+    metadata = {mime: value for mime, value in output.get("metadata", {}).items() if mime in data}
+    return {**output, "data": data, "metadata": metadata} if data else None
+
+
+def _joined(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Join neighbouring pieces of one stream: how a kernel cuts them up is chance."""
+    joined: list[dict[str, Any]] = []
+    for output in outputs:
+        if joined and output["output_type"] == "stream" == joined[-1]["output_type"]:
+            if output["name"] == joined[-1]["name"]:
+                joined[-1]["text"] += output["text"]
+                continue
+        joined.append(output)
+    return joined
+
+
+def normalised(notebook: dict[str, Any]) -> dict[str, Any]:
+    """Return a notebook (nbformat 4, multi-line strings joined) as it is to be stored."""
+    cells = []
+    for cell in notebook["cells"]:
+        tags = list(cell["metadata"].get("tags", []))
+        kept = {key: value for key, value in cell.items() if key not in ("metadata", "outputs")}
+        if cell["cell_type"] == "code":
+            kept["outputs"] = _joined([o for o in map(_output, cell["outputs"]) if o])
+            if kept["outputs"] and not {CHECKED, IGNORED} & set(tags):
+                tags.append(CHECKED)
+        kept["metadata"] = {"tags": sorted(set(tags))} if tags else {}
+        cells.append(kept)
+    return {"cells": cells, "metadata": METADATA, "nbformat": 4, "nbformat_minor": 5}
+
+
+def executed(path: Path) -> dict[str, Any]:
+    """Run a notebook in a fresh kernel, beside itself on disk, and return it normalised."""
+    import nbformat
+    from nbclient import NotebookClient
+
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    NotebookClient(notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": path.parent}}).execute()
+    return normalised(notebook)
+
+
+def main(paths: list[Path]) -> int:
+    """Refresh the notebooks; return 1 after the first that does not run."""
+    import nbformat
+    from nbclient.exceptions import CellExecutionError
+
+    os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
+    for path in paths:
+        start = time.perf_counter()
+        try:
+            text = nbformat.writes(nbformat.from_dict(executed(path))) + "\n"
+        except CellExecutionError as error:
+            print(f"{path.name}: does not run\n{error}", file=sys.stderr)
+            return 1
+        changed = text != path.read_text(encoding="utf-8")
+        if changed:
+            path.write_text(text, encoding="utf-8")
+        print(f"{path.name:32} {time.perf_counter() - start:5.1f} s  {'changed' if changed else 'unchanged'}", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main([Path(name).resolve() for name in sys.argv[1:]] or sorted(NOTEBOOKS.glob("*.ipynb"))))
