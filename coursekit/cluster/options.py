@@ -1,0 +1,128 @@
+"""A profile: how nodes learn where a pod block lives, and how the packet is carried there.
+
+The defaults are flannel's and Calico's own: flannel backend.md and vxlan.go (VNI 1, kernel port 8472), felix
+config_params.go (VNI 4096, port 4789). A profile takes only the options that exist in the real program.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from coursekit.errors import CourseError
+
+if TYPE_CHECKING:
+    from coursekit.packets.encapsulation import Encapsulation
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One point on the grid control plane × data plane, with the options that its program knows."""
+
+    name: str = "none"
+    cross_subnet: bool = False  # Calico: encapsulate only between subnets
+    direct_routing: bool = False  # flannel: the same idea
+    vni: int = 0
+    port: int = 0  # UDP destination port
+    udp_checksum: bool = True
+    df: str = "unset"  # unset, set or inherit: the outer DF, as `ip link … type vxlan df`
+    bound: bool = True  # VXLAN device made with `dev eth0`: the kernel then caps its MTU
+    masquerade: str = "none"  # none, outside (of the pod network) or all: source NAT of pods on their node
+    router_routes: bool = False  # routers hold static routes to every block
+    bgp: str = "mesh"  # mesh, route-reflector or tor
+    version: str = "3.31"  # of Calico: 3.30 … 3.33 print different route attributes
+
+    @property
+    def kind(self) -> str:
+        """How packets are carried between nodes: vxlan, ipip or native."""
+        return _KIND[self.name]
+
+    @property
+    def calico(self) -> bool:
+        """Whether pods are wired as Calico does (routed veth, proxy ARP) instead of on a bridge."""
+        return self.name.startswith("calico-")
+
+    @property
+    def direct(self) -> bool:
+        """Whether nodes of one subnet skip the tunnel."""
+        return self.cross_subnet or self.direct_routing
+
+    @property
+    def device(self) -> str | None:
+        """Name of the tunnel device: flannel.<VNI>, vxlan.calico, tunl0 or None."""
+        if self.name == "flannel-vxlan":
+            return f"flannel.{self.vni}"
+        return {"calico-vxlan": "vxlan.calico", "calico-ipip": "tunl0"}.get(self.name)
+
+    @property
+    def encapsulation(self) -> Encapsulation:
+        """The bytes this profile puts around a packet that goes through its tunnel."""
+        from coursekit.packets.encapsulation import ENCAPSULATIONS
+
+        if self.kind != "vxlan":
+            return ENCAPSULATIONS["calico-ipip" if self.kind == "ipip" else "native"]
+        df = {"unset": "clear", "set": "set", "inherit": "inherit"}[self.df]
+        return replace(
+            ENCAPSULATIONS[self.name], vni=self.vni, port=self.port, udp_checksum=self.udp_checksum, df=df
+        )
+
+
+_VXLAN: dict[str, Any] = {"udp_checksum": True, "df": "unset", "bound": True, "masquerade": "none"}
+# Every profile with the options it takes and their defaults.
+PROFILES: Mapping[str, Mapping[str, Any]] = {
+    "none": {"masquerade": "none", "router_routes": False},
+    "host-gw": {"masquerade": "none", "router_routes": False},
+    "flannel-vxlan": {"direct_routing": False, "vni": 1, "port": 8472, **_VXLAN},
+    "calico-vxlan": {"cross_subnet": False, "vni": 4096, "port": 4789, **_VXLAN, "version": "3.31"},
+    "calico-ipip": {"cross_subnet": False, "masquerade": "none", "version": "3.31"},
+    "calico-bgp": {"bgp": "mesh", "masquerade": "none", "version": "3.31"},
+}
+_KIND = {"flannel-vxlan": "vxlan", "calico-vxlan": "vxlan", "calico-ipip": "ipip"} | dict.fromkeys(
+    ("none", "host-gw", "calico-bgp"), "native"
+)
+_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "masquerade": ("none", "outside", "all"),
+    "df": ("unset", "set", "inherit"),
+    "bgp": ("mesh", "route-reflector", "tor"),
+    "version": ("3.30", "3.31", "3.32", "3.33"),
+}
+_RANGES = {"vni": (0, 2**24 - 1), "port": (1, 65535)}
+
+
+def make_profile(name: str, options: Mapping[str, Any], where: str = "profile") -> Profile:
+    """Return the profile `name` with `options`; raises CourseError naming `where` and the option that does not fit."""
+    if not isinstance(name, str) or name not in PROFILES:
+        raise CourseError(
+            f"{where}.name: {name!r} is no profile{suggestion(str(name), PROFILES)}; the profiles are {', '.join(PROFILES)}."
+        )
+    defaults = PROFILES[name]
+    for key, value in options.items():
+        if key not in defaults:
+            owners = [other for other, known in PROFILES.items() if key in known]
+            what = f"belongs to {', '.join(owners)}" if owners else "is no option"
+            hint = suggestion(key, defaults) if not owners else ""
+            raise CourseError(
+                f"{where}.{key}: it {what}, not to profile {name}{hint}; {name} takes {', '.join(defaults)}."
+            )
+        _check_option(f"{where}.{key}", key, value, defaults[key])
+    return Profile(name, **{**defaults, **options})
+
+
+def _check_option(where: str, key: str, value: Any, default: Any) -> None:
+    if type(value) is not type(default):
+        names = {bool: "true or false", int: "a whole number", str: "a string"}
+        raise CourseError(f"{where}: {value!r} was given, {names[type(default)]} was expected, like {default!r}.")
+    if key in _CHOICES and value not in _CHOICES[key]:
+        raise CourseError(
+            f"{where}: {value!r} was given{suggestion(value, _CHOICES[key])}; choose one of {', '.join(_CHOICES[key])}."
+        )
+    if key in _RANGES and not _RANGES[key][0] <= value <= _RANGES[key][1]:
+        raise CourseError(f"{where}: {value} is outside {_RANGES[key][0]} to {_RANGES[key][1]}.")
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """Return `, did you mean 'x'` for the nearest known word, or nothing."""
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f", did you mean {near[0]!r}?" if near else ""

@@ -1,0 +1,20 @@
+"""Filling every host's tables as the cluster's profile does: underlay first, then pods, then the ways between nodes."""
+
+from __future__ import annotations
+
+from coursekit.cluster import calico, flannel, underlay
+from coursekit.cluster.host import Host, join_peers
+from coursekit.cluster.model import Cluster
+from coursekit.cluster.tables import HostTables
+
+
+def tables(cluster: Cluster) -> dict[str, HostTables]:
+    """Return what `ip` and `bridge` show on every host of `cluster`, by host name, before the first packet is sent.
+
+    Rows that traffic makes (ARP answers, learned bridge entries) are not there yet; what a program or the kernel
+    puts in by itself is. MACs that a kernel would draw at random are readable: 02:00:<IP address>.
+    """
+    hosts = {name: Host(name) for name in cluster.hosts()}
+    underlay.fill(cluster, hosts)
+    (calico if cluster.profile.calico else flannel).fill(cluster, hosts)
+    return join_peers({name: host.tables() for name, host in hosts.items()})
