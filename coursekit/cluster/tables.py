@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
-from types import MappingProxyType
 from typing import Any
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 Interface = IPv4Interface | IPv6Interface
-_EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class Route:
     flags: tuple[str, ...] = ()  # onlink, linkdown, …
     nexthops: tuple[NextHop, ...] = ()
     table: str = "main"  # main or local
-    extra: Mapping[str, Any] = field(default=_EMPTY, hash=False)
+    extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,7 @@ class Neighbour:
     dev: str
     lladdr: str | None
     state: str = "REACHABLE"  # PERMANENT, REACHABLE, STALE, DELAY, PROBE, INCOMPLETE, FAILED, NOARP
-    extra: Mapping[str, Any] = field(default=_EMPTY, hash=False)
+    extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,7 @@ class FdbEntry:
     flags: tuple[str, ...] = ()  # self, extern_learn, offload, …
     state: str = ""  # permanent, static, stale or ""
     vlan: int | None = None
-    extra: Mapping[str, Any] = field(default=_EMPTY, hash=False)
+    extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -84,8 +82,8 @@ class Link:
     master: str | None = None
     ifindex: int = 0
     peer: str | None = None  # "host:device" at the other end of a veth or cable, where the model knows it
-    info: Mapping[str, Any] = field(default=_EMPTY, hash=False)
-    extra: Mapping[str, Any] = field(default=_EMPTY, hash=False)
+    info: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def up(self) -> bool:
@@ -100,7 +98,7 @@ class HostAddress:
     dev: str
     interface: Interface
     scope: str = "global"
-    extra: Mapping[str, Any] = field(default=_EMPTY, hash=False)
+    extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
