@@ -37,11 +37,10 @@ def _joined(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Join neighbouring pieces of one stream: how a kernel cuts them up is chance."""
     joined: list[dict[str, Any]] = []
     for output in outputs:
-        if joined and output["output_type"] == "stream" == joined[-1]["output_type"]:
-            if output["name"] == joined[-1]["name"]:
-                joined[-1]["text"] += output["text"]
-                continue
-        joined.append(output)
+        if joined and output["output_type"] == "stream" and output.get("name") == joined[-1].get("name"):
+            joined[-1]["text"] += output["text"]
+        else:
+            joined.append(output)
     return joined
 
 
@@ -69,7 +68,8 @@ def executed(path: Path) -> dict[str, Any]:
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-    NotebookClient(notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": path.parent}}).execute()
+    beside = {"metadata": {"path": path.parent}}
+    NotebookClient(notebook, timeout=120, kernel_name="python3", resources=beside).execute()
     return normalised(notebook)
 
 
@@ -89,7 +89,8 @@ def main(paths: list[Path]) -> int:
         changed = text != path.read_text(encoding="utf-8")
         if changed:
             path.write_text(text, encoding="utf-8")
-        print(f"{path.name:32} {time.perf_counter() - start:5.1f} s  {'changed' if changed else 'unchanged'}", flush=True)
+        took = time.perf_counter() - start
+        print(f"{path.name:32} {took:5.1f} s  {'changed' if changed else 'unchanged'}", flush=True)
     return 0
 
 
