@@ -31,9 +31,11 @@ def _parser(asked: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"coursekit {coursekit.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, (module, summary) in COMMANDS.items():
+        if not find_spec(module):
+            continue
         if name == asked:
             import_module(module).add_parser(commands)
-        elif find_spec(module):
+        else:
             commands.add_parser(name, help=summary)
     return parser
 
