@@ -241,7 +241,7 @@ def _opened(path: Path) -> Iterator[_Bounded]:
         yield _Bounded(gzip.GzipFile(fileobj=raw) if zipped else raw, str(path))
 
 
-def _reader(file: _Bounded, path: Path) -> Any:
+def _reader(file: Any, path: Path) -> Any:
     """Return scapy's reader for the file, which has read the file's header."""
     try:
         return RawPcapReader(file)  # finds out by itself which kind of file it is
