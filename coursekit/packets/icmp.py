@@ -83,7 +83,8 @@ def icmp(walk: Walk) -> str | None:
         else:
             walk.one("icmp.unused", "Unused", 2, octet_text, "Always zero.", octets=True)
     elif walk.left:
-        walk.one("icmp.reserved", "Rest of header", min(4, walk.left), octet_text, "", octets=True)
+        walk.one("icmp.reserved", "Rest of header", min(4, walk.left), octet_text, "What it holds depends on the type.",
+                 octets=True)
     return _quote(walk, length * 4) if kind in _QUOTING else None
 
 
@@ -146,8 +147,19 @@ def icmpv6(walk: Walk) -> str | None:
             walk.one("icmpv6.rd.na.destination_address", "Destination Address", 16, ipv6_address,
                      "Which destination shall go another way.", "RFC 4861 §4.5", octets=True)
         _options(walk)
+    elif kind in (130, 131, 132):
+        walk.one("icmpv6.mld.maximum_response_delay", "Maximum Response Delay", 2, str, "ms to wait with an answer.",
+                 "RFC 2710 §3")
+        walk.one("icmpv6.reserved", "Reserved", 2, octet_text, "Always zero.", "RFC 2710 §3", octets=True)
+        walk.one("icmpv6.mld.multicast_address", "Multicast Address", 16, ipv6_address, "Which group this is about.",
+                 "RFC 2710 §3", octets=True)
+    elif kind == 143:
+        walk.one("icmpv6.reserved", "Reserved", 2, octet_text, "Always zero.", "RFC 3810 §5.2", octets=True)
+        walk.one("icmpv6.mldr.nb_mcast_records", "Number of records", 2, str, "How many groups follow.",
+                 "RFC 3810 §5.2")
     elif walk.left:
-        walk.one("icmpv6.reserved", "Rest of header", min(4, walk.left), octet_text, "", octets=True)
+        walk.one("icmpv6.data", "Message body", walk.left, octet_text, "What it holds depends on the type.",
+                 octets=True)
     return None
 
 
@@ -173,6 +185,20 @@ _NEIGHBOUR = Table(
 )
 
 
+_PREFIX = Table(
+    "RFC 4861 §4.6.2",
+    Part("icmpv6.opt.prefix.length", "Prefix Length", 8, str, "How many bits of the prefix count."),
+    Part("icmpv6.opt.prefix.flag.l", "On-link (L)", 1, flag, "Addresses in the prefix are on this link."),
+    Part("icmpv6.opt.prefix.flag.a", "Autonomous (A)", 1, flag, "Hosts may make themselves an address in it."),
+    Part("icmpv6.opt.prefix.flag.r", "Router address (R)", 1, flag, "The prefix holds the router's whole address."),
+    Part("icmpv6.opt.prefix.flag.reserved", "Reserved", 5, str, "Always zero."),
+    Part("icmpv6.opt.prefix.valid_lifetime", "Valid Lifetime", 32, str, "Seconds for which the prefix is valid."),
+    Part("icmpv6.opt.prefix.preferred_lifetime", "Preferred Lifetime", 32, str, "Seconds for which it is preferred."),
+    Part("icmpv6.opt.reserved", "Reserved", 32, str, "Always zero."),
+    Part("icmpv6.opt.prefix", "Prefix", 128, ipv6_address, "The prefix, filled up with zeros.", octets=True),
+)
+
+
 def _options(walk: Walk) -> None:
     """Read neighbour discovery options."""
     source = "RFC 4861 §4.6"
@@ -184,6 +210,8 @@ def _options(walk: Walk) -> None:
             if kind in (1, 2) and units == 1:
                 walk.one("icmpv6.opt.linkaddr", "Link-layer address", 6, mac, "The link address in question.", source,
                          octets=True)
+            elif kind == 3 and units == 4:
+                walk.take(_PREFIX)
             elif kind == 5 and units == 1:
                 walk.one("icmpv6.opt.reserved", "Reserved", 2, octet_text, "Always zero.", source, octets=True)
                 walk.one("icmpv6.opt.mtu", "MTU", 4, str, "MTU of this link.", source)

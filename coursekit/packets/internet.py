@@ -159,7 +159,8 @@ def _options(walk: Walk, end: int, destination: bytes) -> None:
         elif kind == 148 and length == 4:
             walk.one("ip.opt.ra", "Router Alert", 2, str, "0: every router shall look into this packet.", "RFC 2113")
         if walk.position < after:
-            walk.one("data.data", "Option data", after - walk.position, octet_text, "", source, octets=True)
+            walk.one("data.data", "Option data", after - walk.position, octet_text,
+                     "What the option says, not read further.", source, octets=True)
 
 
 def ipv6(walk: Walk) -> str | None:
@@ -186,12 +187,24 @@ def extension(walk: Walk, key: str, name: str, section: str) -> str | None:
     layer.summary = f"{PROTOCOLS.get(following, f'protocol {following}')} follows"
     with walk.bound(length * 8 + 6, f"rest of the IPv6 {name}"):
         if key == "routing":
-            walk.one("ipv6.routing.type", "Type", 1, str, "Which kind of routing header; 4 is segment routing.")
+            kind = walk.one("ipv6.routing.type", "Type", 1, str, "Which kind of routing header; 4 is segment routing.")
             left = walk.one("ipv6.routing.segleft", "Segments Left", 1, str, "Stops still to be visited.")
             walk.routed = walk.routed or left > 0
+            if kind == 4:
+                _segments(walk)
         else:
             _options6(walk)
     return NEXT.get(following)
+
+
+def _segments(walk: Walk) -> None:
+    """Read a segment routing header's list of stops, the last one first."""
+    source = "RFC 8754 §2"
+    last = walk.one("ipv6.routing.srh.last_entry", "Last Entry", 1, str, "Index of the list's last address.", source)
+    walk.one("ipv6.routing.srh.flags", "Flags", 1, hexed(2), "None are defined.", source)
+    walk.one("ipv6.routing.srh.tag", "Tag", 2, hexed(4), "Marks packets of one class.", source)
+    for _ in range(min(last + 1, walk.left // 16)):
+        walk.one("ipv6.routing.srh.addr", "Segment", 16, ipv6_address, "A stop on the way.", source, octets=True)
 
 
 def _options6(walk: Walk) -> None:
@@ -209,7 +222,8 @@ def _options6(walk: Walk) -> None:
             key, name = ("ipv6.opt.padn", "PadN") if kind == 1 else ("ipv6.opt.experimental", "Option data")
             if kind == 5 and size == 2:
                 key, name = "ipv6.opt.router_alert", "Router alert"
-            walk.one(key, name, size, octet_text, "Filling." if kind == 1 else "", octets=True)
+            walk.one(key, name, size, octet_text,
+                     "Filling." if kind == 1 else "What the option says, not read further.", octets=True)
 
 
 def fragment(walk: Walk) -> str | None:

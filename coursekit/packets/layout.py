@@ -47,7 +47,7 @@ _STEPS: dict[str, Callable[[Walk], str | None]] = {
 }
 # pcap's link types, by the names and the numbers (LINKTYPE_*, DLT_*) in which captures give them
 _LINKS: dict[str | int, str] = {
-    "ethernet": "eth", "raw": "internet", "linux-sll": "sll", "linux-sll2": "sll2", "null": "null", "loop": "null",
+    "ethernet": "eth", "raw": "internet", "linux_sll": "sll", "linux_sll2": "sll2", "null": "null",
     1: "eth", 0: "null", 108: "null", 12: "internet", 14: "internet", 101: "internet", 228: "ip", 229: "ipv6",
     113: "sll", 276: "sll2",
 }  # fmt: skip
@@ -58,8 +58,8 @@ def dissect(
 ) -> Dissection:
     """Return the layers and fields of a frame; never raise, whatever the bytes are.
 
-    `linktype` is what the frame starts with: "ethernet", "raw" (an IP packet), "linux-sll", "linux-sll2", "null",
-    "loop", or libpcap's number. `ports` adds meanings to port numbers: {9999: "vxlan", 1790: "bgp"}; "vxlan-gpe" and
+    `linktype` is what the frame starts with: "ethernet", "raw" (an IP packet), "linux_sll", "linux_sll2", "null",
+    or libpcap's number. `ports` adds meanings to port numbers: {9999: "vxlan", 1790: "bgp"}; "vxlan-gpe" and
     "data" (do not read further) are understood too.
     """
     walk = Walk(bytes(frame), ports or {})
@@ -84,12 +84,20 @@ def dissect(
     for end, depth, ethernet in reversed(walk.outer_ends):
         walk.end, walk.depth = end, depth
         if ethernet:
-            walk.rest("Padding", "Fills a short frame up to the 60 bytes that Ethernet asks for.", "padding", "eth.padding")
+            _padding(walk)
         else:
             walk.rest("Trailing bytes", "Stand behind the end that the packet's own length field gives.")
     checksum.judge(walk)
     layers = tuple(draft.finished() for draft in walk.layers if draft.fields)
     return Dissection(walk.data, layers, " ".join(walk.sentences) or None)
+
+
+def _padding(walk: Walk) -> None:
+    """Read what follows the packet in an Ethernet frame: zeros up to 60 bytes are padding, others a trailer."""
+    if walk.data[walk.position : walk.end].strip(b"\0") or walk.end > 64:
+        walk.rest("Trailer", "Stands behind the packet: filling, or a checksum of the frame.", "padding", "eth.trailer")
+    else:
+        walk.rest("Padding", "Fills the frame up to the 60 bytes that Ethernet asks for.", "padding", "eth.padding")
 
 
 def _payload(walk: Walk) -> tuple[str, str]:

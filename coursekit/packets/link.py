@@ -38,13 +38,19 @@ ETHERNET = Table(
     Part("eth.src", "Source", 48, mac,
          _address_meaning("Who put the frame on this link."), octets=True),
 )  # fmt: skip
-VLAN = Table(
-    "IEEE 802.1Q §9.6",
-    Part("vlan.priority", "Priority Code Point", 3, str, "How urgent the frame is, 0 to 7."),
-    Part("vlan.dei", "Drop Eligible Indicator", 1, flag,
-         meant("Not marked as first to drop.", "May be dropped first when a switch is full.")),
-    Part("vlan.id", "VLAN Identifier", 12, str, "Which virtual LAN the frame belongs to; 0 means priority only."),
-)  # fmt: skip
+
+
+def _tag(key: str) -> Table:
+    return Table(
+        "IEEE 802.1Q §9.6",
+        Part(f"{key}.priority", "Priority Code Point", 3, str, "How urgent the frame is, 0 to 7."),
+        Part(f"{key}.dei", "Drop Eligible Indicator", 1, flag,
+             meant("Not marked as first to drop.", "May be dropped first when a switch is full.")),
+        Part(f"{key}.id", "VLAN Identifier", 12, str, "Which virtual LAN the frame belongs to; 0 means priority only."),
+    )  # fmt: skip
+
+
+VLAN, SERVICE_VLAN = _tag("vlan"), _tag("ieee8021ad")
 ARP = Table(
     "RFC 826",
     Part("arp.hw.type", "Hardware type", 16, named(_HARDWARE), "What kind of link addresses are asked for."),
@@ -103,8 +109,9 @@ def _type_or_length(walk: Walk, key: str, source: str) -> str | None:
 
 def vlan(walk: Walk) -> str | None:
     """Read one 802.1Q tag; the next one, if any, is a layer of its own."""
-    layer = walk.begin("vlan", "802.1Q", "IEEE 802.1Q §9.6")
-    layer.summary = f"VLAN {walk.take(VLAN)[2]}"
+    service = walk.data[walk.position - 2 : walk.position] == b"\x88\xa8"
+    layer = walk.begin("vlan", "802.1ad" if service else "802.1Q", "IEEE 802.1Q §9.6")
+    layer.summary = f"VLAN {walk.take(SERVICE_VLAN if service else VLAN)[2]}"
     return _type_or_length(walk, "vlan", layer.source)
 
 

@@ -114,5 +114,6 @@ def _options(walk: Walk, end: int) -> None:
                 one("tcp.options.sack_le", "SACK left edge", 4, str, "First byte of a block received.", "RFC 2018 §3")
                 one("tcp.options.sack_re", "SACK right edge", 4, str, "First byte after the block.", "RFC 2018 §3")
         if walk.position < after:
-            one("tcp.options.unknown.payload", "Option data", after - walk.position, octet_text, "",
+            key = {19: "tcp.options.md5.digest", 34: "tcp.options.tfo.cookie"}.get(kind, "tcp.options.unknown.payload")
+            one(key, "Option data", after - walk.position, octet_text, "What the option says, not read further.",
                 "RFC 9293 §3.2", octets=True)

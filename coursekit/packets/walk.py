@@ -103,6 +103,7 @@ class Walk:
         self.quoted = False  # inside the packet that an ICMP error quotes
         self.fragment = False  # inside a fragment: lengths and checksums speak of the whole packet
         self.short = False  # a length field points behind the last byte
+        self.partial = False  # the message goes on in the next segment
         self.routed = False  # source routing: the destination in the header is not the last one
         self.pseudo: Callable[[int, int], int] = lambda protocol, length: 0
 
@@ -214,6 +215,8 @@ class Walk:
     @contextmanager
     def bound(self, size: int, what: str) -> Iterator[None]:
         """Read inside the next `size` bytes only; what the reader leaves becomes a field of its own."""
+        if size > self.left and self.partial:
+            size = self.left
         if size > self.left:
             raise Stop(
                 f"The {what} at byte {self.position} is {size} bytes long by its own length field, "
