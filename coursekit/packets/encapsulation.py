@@ -19,7 +19,8 @@ from scapy.layers.vxlan import VXLAN
 from scapy.packet import Packet, Raw
 
 from coursekit.errors import CourseError
-from coursekit.packets.ip import DF, MAX_PACKET, MF, OFFSET, forward, fragment, header_length, internet_checksum
+from coursekit.packets.ip import DF, MAX_PACKET, MF, OFFSET, forward, fragment, header_length
+from coursekit.packets.offload import udp_checksum
 
 __all__ = [
     "ENCAPSULATIONS", "Encapsulation", "decapsulate", "encapsulate", "encapsulate_frame", "encapsulation", "forward",
@@ -128,7 +129,7 @@ def encapsulate_frame(
 
     A VXLAN device that is a bridge's port gets frames of any kind (ARP, VLAN-tagged); they are carried unchanged.
     """
-    packet = _ip_part(inner) if encap.kind == "vxlan" else inner
+    packet = ip_part(inner) if encap.kind == "vxlan" else inner
     source, target = _address(src, "src"), _address(dst, "dst")
     if source.version != target.version:
         raise CourseError(f"The outer addresses must be of one family; given were {source} and {target}.")
@@ -153,7 +154,7 @@ def encapsulate_frame(
     if size > MAX_PACKET:
         raise CourseError(f"The outer packet would be {size} bytes long; an IP packet has at most {MAX_PACKET}.")
     if protocol == PROTOCOL_UDP and (encap.udp_checksum or encap.offload):
-        body.chksum = _udp_checksum(bytes(body), packet, source, target, encap.offload)
+        body.chksum = udp_checksum(bytes(body), packet, source.packed, target.packed, encap.offload)
     ttl = encap.ttl or _inner_ttl(packet) or HOP_LIMIT
     tos = _outer_ecn(packet)
     if source.version == 6:
@@ -199,7 +200,7 @@ def decapsulate(frame: bytes, ports: tuple[int, ...] = VXLAN_PORTS) -> bytes:
         header_length(body)
         return body
     if protocol == PROTOCOL_UDP and len(body) >= 16 and int.from_bytes(body[2:4], "big") in ports:
-        found = _ip_part(body[16:])
+        found = ip_part(body[16:])
         if found:
             return found
         raise CourseError("The VXLAN packet carries no IP packet.")
@@ -246,7 +247,7 @@ def _ethertype(packet: bytes) -> int:
     return 0x0800 if packet[0] >> 4 == 4 else 0x86DD
 
 
-def _ip_part(frame: bytes) -> bytes:
+def ip_part(frame: bytes) -> bytes:
     """Return the IP packet of an Ethernet frame, behind any VLAN tags; b"" if it carries something else."""
     at = 12
     while frame[at : at + 2] in (b"\x81\x00", b"\x88\xa8"):
@@ -263,7 +264,7 @@ def _ip_part(frame: bytes) -> bytes:
 
 def _outer_packet(frame: bytes) -> bytes:
     """Return the IP packet of an Ethernet frame, or the bytes themselves if they are an IP packet already."""
-    behind = _ip_part(frame)
+    behind = ip_part(frame)
     if behind:
         return behind
     header_length(frame)
@@ -302,50 +303,3 @@ def _flow_hash(packet: bytes) -> int:
     if whole and protocol in (6, 17):
         ends = (ends[0] + packet[behind : behind + 2], ends[1] + packet[behind + 2 : behind + 4])
     return zlib.crc32(b"".join(sorted(ends)) + bytes([protocol]))
-
-
-def _pseudo_header(source: bytes, target: bytes, protocol: int, length: int) -> bytes:
-    return source + target + length.to_bytes(4, "big") + protocol.to_bytes(4, "big")
-
-
-def _udp_checksum(
-    datagram: bytes, packet: bytes, source: IPv4Address | IPv6Address, target: IPv4Address | IPv6Address, offload: bool
-) -> int:
-    """Return the outer UDP checksum (RFC 768); with `offload`, the seed that the NIC starts from (udp_set_csum).
-
-    Where the inner checksum is itself left to the NIC, the kernel knows what it will sum up to and fills the outer
-    one in at once ("local checksum offload"): it is that of the finished packet.
-    """
-    pseudo = _pseudo_header(source.packed, target.packed, PROTOCOL_UDP, len(datagram))
-    finished = complete_checksum(packet)
-    if offload and finished == packet:
-        return internet_checksum(pseudo) ^ 0xFFFF
-    body = datagram[: len(datagram) - len(packet)] + finished
-    return internet_checksum(pseudo + body) or 0xFFFF
-
-
-def complete_checksum(packet: bytes) -> bytes:
-    """Return the packet with its TCP or UDP checksum filled in, if that was left to the NIC; unchanged otherwise.
-
-    A checksum left to the NIC is the sum of the pseudo-header alone (CHECKSUM_PARTIAL).
-    """
-    if not packet:
-        return packet
-    if packet[0] >> 4 == 4:
-        start, protocol, source, target = header_length(packet), packet[9], packet[12:16], packet[16:20]
-        end = int.from_bytes(packet[2:4], "big")
-        whole = not int.from_bytes(packet[6:8], "big") & (MF | OFFSET)
-    else:
-        start, protocol, source, target = 40, packet[6], packet[8:24], packet[24:40]
-        end, whole = 40 + int.from_bytes(packet[4:6], "big"), True
-    place = start + {6: 16, 17: 6}.get(protocol, 0)
-    if place == start or not whole or not place + 2 <= end <= len(packet):
-        return packet
-    pseudo = _pseudo_header(source, target, protocol, end - start)
-    if packet[place : place + 2] != (internet_checksum(pseudo) ^ 0xFFFF).to_bytes(2, "big"):
-        return packet
-    bare = packet[:place] + b"\0\0" + packet[place + 2 :]
-    checksum = internet_checksum(pseudo + bare[start:end])
-    if protocol == PROTOCOL_UDP:
-        checksum = checksum or 0xFFFF
-    return packet[:place] + checksum.to_bytes(2, "big") + packet[place + 2 :]

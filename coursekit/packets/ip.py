@@ -81,7 +81,7 @@ def fragment(packet: bytes, mtu: int, ip_id: int | None = None) -> list[bytes]:
         )
     step = (mtu - size) // 8 * 8
     if step < 8:
-        raise CourseError(f"An MTU of {mtu} has no room for data behind {size} bytes of header: {size + 8} is the least.")
+        raise CourseError(f"An MTU of {mtu} has no room for data behind a header of {size} bytes; {size + 8} has.")
     payload = packet[size:]
     pieces = []
     for start in range(0, len(payload), step):
