@@ -74,6 +74,11 @@ class Recording:
         """Return what a command printed, e.g. `output("ping")`."""
         return self._checked(f"{name}.txt", f"output {name!r}", self.outputs()).read_text(encoding="utf-8")
 
+    def verify(self) -> None:
+        """Compare the SHA-256 of every file with the provenance; CourseError names the first that differs."""
+        for name in self.provenance["sha256"]:
+            self._checked(name, name, ())
+
     def _files(self, suffix: str) -> list[str]:
         return [name for name in self.provenance["sha256"] if name.endswith(suffix)]
 
