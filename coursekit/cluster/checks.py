@@ -55,7 +55,9 @@ def _check_names(cluster: Cluster) -> None:
         if segment.name in [s.name for s in cluster.segments[:i]]:
             raise _error(cluster, key, f"{segment.name!r} is given twice; give every segment its own name.")
         if cluster.router_of(segment) is None and segment.name in seen:
-            raise _error(cluster, key, f"without a router its switch is a host too, and {seen[segment.name]} has that name.")
+            raise _error(
+                cluster, key, f"without a router its switch is a host too, and {seen[segment.name]} has that name."
+            )
 
 
 def _check_segments(cluster: Cluster) -> None:
@@ -64,12 +66,16 @@ def _check_segments(cluster: Cluster) -> None:
     for i, segment in enumerate(cluster.segments):
         key = f"segments[{i}].subnet"
         if segment.subnet.version != cluster.segments[0].subnet.version:
-            raise _error(cluster, key, f"{segment.subnet} mixes IPv4 and IPv6; an underlay here is all one or all the other.")
+            raise _error(
+                cluster, key, f"{segment.subnet} mixes IPv4 and IPv6; an underlay here is all one or all the other."
+            )
         if segment.subnet.version == 4 and segment.subnet.overlaps(cluster.pod_network):
             raise _error(cluster, key, f"{segment.subnet} overlaps pod_network {cluster.pod_network}; keep them apart.")
         for j, other in enumerate(cluster.segments[:i]):
             if segment.subnet.overlaps(other.subnet):
-                raise _error(cluster, key, f"{segment.subnet} overlaps segments[{j}] ({other.subnet}); keep them apart.")
+                raise _error(
+                    cluster, key, f"{segment.subnet} overlaps segments[{j}] ({other.subnet}); keep them apart."
+                )
         if segment.gateway is not None:
             _check_host_address(cluster, f"segments[{i}].gateway", segment.gateway, (segment.subnet,))
 
@@ -80,7 +86,9 @@ def _check_host_address(cluster: Cluster, key: str, address: Address, subnets: I
         if address in subnet:  # type: ignore[operator]
             edge = subnet.version == 4 and subnet.prefixlen < 31  # type: ignore[attr-defined]
             if edge and address in (subnet.network_address, subnet.broadcast_address):  # type: ignore[attr-defined]
-                raise _error(cluster, key, f"{address} is the network or broadcast address of {subnet}; choose another.")
+                raise _error(
+                    cluster, key, f"{address} is the network or broadcast address of {subnet}; choose another."
+                )
             return
     places = ", ".join(str(subnet) for subnet in subnets)
     raise _error(cluster, key, f"{address} is in no segment ({places}). Change it, or add a segment that holds it.")
@@ -104,8 +112,12 @@ def _check_routers(cluster: Cluster) -> None:
             inside = [a for a in router.addresses if a in segment.subnet]
             if len(inside) > 1:
                 raise _error(cluster, key, f"{inside[0]} and {inside[1]} are both in segment {segment.name}; keep one.")
-        if router.uplink is not None and any(router.uplink.network.overlaps(s) for s in subnets if s.version == router.uplink.version):  # type: ignore[arg-type]  # noqa: E501
-            raise _error(cluster, f"routers[{i}].uplink", f"{router.uplink} lies in a segment; list it in addresses instead.")
+        if router.uplink is not None and any(
+            router.uplink.network.overlaps(s) for s in subnets if s.version == router.uplink.version
+        ):  # type: ignore[arg-type]  # noqa: E501
+            raise _error(
+                cluster, f"routers[{i}].uplink", f"{router.uplink} lies in a segment; list it in addresses instead."
+            )
         if router.default_gateway is not None:
             near = [*(s for s in subnets if any(a in s for a in router.addresses))]
             if router.uplink is not None:
@@ -126,17 +138,25 @@ def _check_nodes(cluster: Cluster) -> None:
         for block in node.blocks:
             if not block.subnet_of(cluster.pod_network):
                 raise _error(
-                    cluster, f"nodes[{i}].block", f"{block} is outside pod_network {cluster.pod_network}; change one of them."
+                    cluster,
+                    f"nodes[{i}].block",
+                    f"{block} is outside pod_network {cluster.pod_network}; change one of them.",
                 )
             if not cluster.profile.calico and block.prefixlen > 30:
-                raise _error(cluster, f"nodes[{i}].block", f"{block} leaves no room for cni0 and a pod; use /30 or wider.")
+                raise _error(
+                    cluster, f"nodes[{i}].block", f"{block} leaves no room for cni0 and a pod; use /30 or wider."
+                )
         if node.tunnel_address is not None and not any(node.tunnel_address in block for block in node.blocks):
             raise _error(
-                cluster, f"nodes[{i}].tunnel_address", f"{node.tunnel_address} is outside its block; take one of its addresses."
+                cluster,
+                f"nodes[{i}].tunnel_address",
+                f"{node.tunnel_address} is outside its block; take one of its addresses.",
             )
         if len(node.blocks) > 1 and not cluster.profile.calico:
             raise _error(
-                cluster, f"nodes[{i}].blocks", f"profile {cluster.profile.name} gives a node one block; keep one of them."
+                cluster,
+                f"nodes[{i}].blocks",
+                f"profile {cluster.profile.name} gives a node one block; keep one of them.",
             )
     _check_overlapping_blocks(cluster)
 
@@ -158,13 +178,17 @@ def _check_pods(cluster: Cluster) -> None:
     nodes: dict[str, Node] = {node.name: node for node in cluster.nodes}
     for i, pod in enumerate(cluster.pods):
         if pod.node not in nodes:
-            raise _error(cluster, f"pods[{i}].node", f"there is no node {pod.node!r}{suggestion(pod.node, nodes) or '.'}")
+            raise _error(
+                cluster, f"pods[{i}].node", f"there is no node {pod.node!r}{suggestion(pod.node, nodes) or '.'}"
+            )
         node = nodes[pod.node]
         block = next((b for b in node.blocks if pod.address in b), None)
         if block is None:
             given = ", ".join(map(str, node.blocks))
             raise _error(
-                cluster, f"pods[{i}].address", f"{pod.address} is outside the block of {node.name} ({given}); move one of them."
+                cluster,
+                f"pods[{i}].address",
+                f"{pod.address} is outside the block of {node.name} ({given}); move one of them.",
             )
         if not cluster.profile.calico and pod.address in (block[0], block[1], block[-1]):
             raise _error(
@@ -172,7 +196,11 @@ def _check_pods(cluster: Cluster) -> None:
                 f"pods[{i}].address",
                 f"{pod.address} is taken: {block[0]} is the network, {block[1]} is cni0's, {block[-1]} is the broadcast.",
             )
-        if cluster.profile.calico and cluster.profile.device and pod.address == (node.tunnel_address or node.blocks[0][0]):
+        if (
+            cluster.profile.calico
+            and cluster.profile.device
+            and pod.address == (node.tunnel_address or node.blocks[0][0])
+        ):
             raise _error(
                 cluster,
                 f"pods[{i}].address",
@@ -195,7 +223,9 @@ def _check_profile(cluster: Cluster) -> None:
     name = cluster.profile.name
     if cluster.underlay_version == 6:
         if cluster.profile.kind == "ipip":
-            raise _error(cluster, "profile.name", f"{name} is IPv4 in IPv4 only (RFC 2003); use a VXLAN profile on IPv6.")
+            raise _error(
+                cluster, "profile.name", f"{name} is IPv4 in IPv4 only (RFC 2003); use a VXLAN profile on IPv6."
+            )
         if name in ("host-gw", "calico-bgp") or cluster.profile.direct or cluster.profile.router_routes:
             raise _error(
                 cluster,
@@ -225,14 +255,20 @@ def _check_reachable(cluster: Cluster) -> None:
                 cluster, key, f"no router joins {segment.name} to {used[0].name}; add a router with an address in both."
             )
         if segment.gateway is None:
-            raise _error(cluster, f"{key}.gateway", "it is missing, so its nodes cannot leave the segment. Add the router's address.")
+            raise _error(
+                cluster,
+                f"{key}.gateway",
+                "it is missing, so its nodes cannot leave the segment. Add the router's address.",
+            )
 
 
 def _check_mtus(cluster: Cluster) -> None:
     def in_range(key: str, value: int | None, version: int) -> None:
         if value is not None and not _MIN_MTU[version] <= value <= _MAX_MTU:
             raise _error(
-                cluster, key, f"{value} bytes is outside {_MIN_MTU[version]} to {_MAX_MTU}, what IPv{version} can use; change it."
+                cluster,
+                key,
+                f"{value} bytes is outside {_MIN_MTU[version]} to {_MAX_MTU}, what IPv{version} can use; change it.",
             )
 
     outer = cluster.underlay_version
@@ -248,7 +284,9 @@ def _check_mtus(cluster: Cluster) -> None:
         got = tunnel_mtu(cluster, node)
         if got < _MIN_MTU[4]:
             raise _error(
-                cluster, f"nodes[{i}].mtu", f"{under} bytes less {over} of {cluster.profile.name} leaves {got}; IPv4 needs 68."
+                cluster,
+                f"nodes[{i}].mtu",
+                f"{under} bytes less {over} of {cluster.profile.name} leaves {got}; IPv4 needs 68.",
             )
         if cluster.profile.kind == "vxlan" and cluster.profile.bound and got > under - over:
             key = f"nodes[{i}].tunnel_mtu" if node.tunnel_mtu else "tunnel_mtu"

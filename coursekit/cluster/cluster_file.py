@@ -60,7 +60,9 @@ def read_cluster(data: Mapping[str, Any], source: str) -> Cluster:
     top = _Section(data, "", source)
     name = top.take("name", _text, "a name in quotes", "cluster")
     title = top.take("title", _text, "a title in quotes", "")
-    pod_network = top.take("pod_network", _network4, 'an IPv4 prefix like "10.244.0.0/16"', IPv4Network("10.244.0.0/16"))
+    pod_network = top.take(
+        "pod_network", _network4, 'an IPv4 prefix like "10.244.0.0/16"', IPv4Network("10.244.0.0/16")
+    )
     pod_mtu = top.take("pod_mtu", _number, "a whole number of bytes like 1450", None)
     tunnel_mtu = top.take("tunnel_mtu", _number, "a whole number of bytes like 1450", None)
     profile = _profile(_Section(top.take("profile", _table, "a [profile] table", {"name": "none"}), "profile", source))

@@ -9,12 +9,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
 from coursekit.errors import CourseError
-
-if TYPE_CHECKING:
-    from coursekit.packets.encapsulation import Encapsulation
+from coursekit.packets.encapsulation import ENCAPSULATIONS, Encapsulation
 
 
 @dataclass(frozen=True)
@@ -59,14 +57,10 @@ class Profile:
     @property
     def encapsulation(self) -> Encapsulation:
         """The bytes this profile puts around a packet that goes through its tunnel."""
-        from coursekit.packets.encapsulation import ENCAPSULATIONS
-
         if self.kind != "vxlan":
             return ENCAPSULATIONS["calico-ipip" if self.kind == "ipip" else "native"]
         df = {"unset": "clear", "set": "set", "inherit": "inherit"}[self.df]
-        return replace(
-            ENCAPSULATIONS[self.name], vni=self.vni, port=self.port, udp_checksum=self.udp_checksum, df=df
-        )
+        return replace(ENCAPSULATIONS[self.name], vni=self.vni, port=self.port, udp_checksum=self.udp_checksum, df=df)
 
 
 _VXLAN: dict[str, Any] = {"udp_checksum": True, "df": "unset", "bound": True, "masquerade": "none"}

@@ -44,6 +44,11 @@ class Route:
     table: str = "main"  # main or local
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
+    def __str__(self) -> str:
+        from coursekit.cluster.iproute2 import format_route  # iproute2 builds these rows, so it cannot come first
+
+        return format_route(self).strip()
+
 
 @dataclass(frozen=True)
 class Neighbour:
@@ -54,6 +59,11 @@ class Neighbour:
     lladdr: str | None
     state: str = "REACHABLE"  # PERMANENT, REACHABLE, STALE, DELAY, PROBE, INCOMPLETE, FAILED, NOARP
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    def __str__(self) -> str:
+        from coursekit.cluster.iproute2 import format_neighbour  # iproute2 builds these rows, so it cannot come first
+
+        return format_neighbour(self).strip()
 
 
 @dataclass(frozen=True)
@@ -68,6 +78,11 @@ class FdbEntry:
     state: str = ""  # permanent, static, stale or ""
     vlan: int | None = None
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    def __str__(self) -> str:
+        from coursekit.cluster.iproute2 import format_fdb_entry  # iproute2 builds these rows, so it cannot come first
+
+        return format_fdb_entry(self).strip()
 
 
 @dataclass(frozen=True)
@@ -90,6 +105,11 @@ class Link:
         """Whether the device may send and receive."""
         return "UP" in self.flags
 
+    def __str__(self) -> str:
+        from coursekit.cluster.iproute2 import format_link
+
+        return format_link(self).rstrip()
+
 
 @dataclass(frozen=True)
 class HostAddress:
@@ -99,6 +119,11 @@ class HostAddress:
     interface: Interface
     scope: str = "global"
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    def __str__(self) -> str:
+        from coursekit.cluster.iproute2 import format_address  # iproute2 builds these rows, so it cannot come first
+
+        return format_address(self).strip()
 
 
 @dataclass(frozen=True)

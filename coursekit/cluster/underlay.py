@@ -48,7 +48,9 @@ def _on(segment: Segment, address: Address) -> Interface:
     return ip_interface(f"{address}/{segment.subnet.prefixlen}")
 
 
-def _plug(cluster: Cluster, segment: Segment, hosts: Mapping[str, Host], port: str, peer: str, mtu: int, end: Address) -> None:
+def _plug(
+    cluster: Cluster, segment: Segment, hosts: Mapping[str, Host], port: str, peer: str, mtu: int, end: Address
+) -> None:
     """Add a switch port whose cable ends at `peer` ("node1:eth0")."""
     switch, bridge, mac = hosts[cluster.switch_of(segment)], bridge_name(cluster, segment), readable_mac(end, second=1)
     switch.link(port, mtu, kind="veth", mac=mac, master=bridge, peer=peer)
