@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from coursekit.cluster.tables import Address
+
 
 @dataclass(frozen=True)
 class Decision:
@@ -28,7 +30,8 @@ class Stop:
 
     host: str
     device: str
-    action: str  # sends, receives, switches, forwards, encapsulates, decapsulates, fragments, answers, drops, delivers
+    # sends, receives, switches, forwards, encapsulates, decapsulates, fragments, answers, drops, delivers; or asks:
+    action: str  # an ARP request that nobody answered, which is not the packet itself
     frame: bytes | None
     note: str  # one sentence for the learner
     decisions: tuple[Decision, ...] = ()
@@ -53,17 +56,27 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class PathMtu:
+    """What a host remembers after a "Frag needed": packets to that destination may be this long, in bytes."""
+
+    host: str
+    destination: Address
+    mtu: int
+
+
+@dataclass(frozen=True)
 class Journey:
     """One packet through the tables, stop by stop, and what came back (`reply`: an answer or an ICMP error), if anything."""
 
     stops: tuple[Stop, ...]
     outcome: Outcome
     reply: Journey | None = None
+    learned: tuple[PathMtu, ...] = ()  # path MTUs that hosts remember from now on
 
     def points(self) -> Iterator[str]:
         """Yield each capture point that saw the packet, in order."""
         for stop in self.stops:
-            if stop.frame is not None:
+            if stop.frame is not None and stop.action != "asks":
                 yield stop.point
 
     def frames_at(self, point: str) -> list[bytes]:

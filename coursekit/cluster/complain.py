@@ -1,0 +1,31 @@
+"""Sending an ICMP error: which address it comes from, and whether the host can send it at all (Linux icmp_send)."""
+
+from __future__ import annotations
+
+from coursekit.cluster import asks, icmp
+from coursekit.cluster.datagram import Datagram
+from coursekit.cluster.network import Host
+from coursekit.cluster.travel import Event, Mark, Originate, Trip, World
+
+
+def complain(
+    world: World, trip: Trip, host: Host, mark: Mark, complaint: icmp.Complaint, cause: Datagram, mtu: int = 0
+) -> list[Event]:
+    """Start the trip of an error about `cause`, or record why none is sent; `mark` is where the cause got stuck."""
+    if not icmp.may_complain(cause):
+        return []
+    child = Trip(host.name, cause.data)
+    trip.caused.append(child)
+    src = cause.dst
+    if asks.local(host, cause.dst).row is None:
+        mine = asks.local(host, cause.src).row is not None
+        way, decision = asks.route(host, cause.src, cause.dst)
+        found = cause.src if mine else way and asks.source_address(host, way, cause.version)
+        if not found:
+            stuck = child.stop(Mark(host.name, mark.device, "drops", None, ""))
+            child.lose(stuck, f"no route to {cause.src}, so its “{complaint.name}” is never sent", decision)
+            return []
+        src = found
+    ip_id = world.draws.ip_id(host.name, "error", cause.data)
+    child.packet = icmp.build(complaint, cause, src, ip_id, mtu)
+    return [Originate(child, host.name, child.packet)]
