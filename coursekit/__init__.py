@@ -9,13 +9,23 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
-    "CourseError": "errors",
-    "dissect": "packets.layout",
-    "ENCAPSULATIONS": "packets.encapsulation",
-    "encapsulate": "packets.encapsulation",
-    "compare": "packets.compare",
-    "recording": "lab.recording",
-    "recordings": "lab.recording",
+    "CourseError": "errors:CourseError",
+    "dissect": "packets.layout:dissect",
+    "ENCAPSULATIONS": "packets.encapsulation:ENCAPSULATIONS",
+    "encapsulate": "packets.encapsulation:encapsulate",
+    "compare": "packets.compare:compare",
+    "overhead": "packets.mtu:overhead",
+    "inner_mtu": "packets.mtu:inner_mtu",
+    "largest_ping": "packets.mtu:largest_ping",
+    "load_cluster": "cluster.model:load",
+    "tables": "cluster.profiles:tables",
+    "lookup": "cluster.lookup:lookup",
+    "network": "cluster.network:network",
+    "ping": "cluster.journey:ping",
+    "traceroute": "cluster.journey:traceroute",
+    "break_": "cluster.faults:apply",
+    "recording": "lab.recording:recording",
+    "recordings": "lab.recording:recordings",
 }
 
 __all__ = ["__version__", *_HOMES]
@@ -27,7 +37,8 @@ def __getattr__(name: str) -> Any:
 
         return version("pods-across-nodes")
     if name in _HOMES:
-        return getattr(import_module(f"coursekit.{_HOMES[name]}"), name)
+        module, attribute = _HOMES[name].split(":")
+        return getattr(import_module(f"coursekit.{module}"), attribute)
     raise AttributeError(f"module 'coursekit' has no attribute {name!r}")
 
 
