@@ -6,7 +6,8 @@ Documentation/networking/checksum-offloads). Segments: one packet of up to 64 Ki
 
 from __future__ import annotations
 
-from coursekit.packets.ip import MF, OFFSET, header_length, internet_checksum
+from coursekit.errors import CourseError
+from coursekit.packets.ip import MF, OFFSET, header_length, internet_checksum, with_checksum
 
 TCP, UDP = 6, 17
 
@@ -55,3 +56,39 @@ def finish_checksum(packet: bytes) -> bytes:
     if protocol == UDP:
         checksum = checksum or 0xFFFF
     return packet[:place] + checksum.to_bytes(2, "big") + packet[place + 2 :]
+
+
+def segment(packet: bytes, size: int) -> list[bytes]:
+    """Return a TCP super-segment as the segments of `size` bytes of data that it is cut into (tcp_gso_segment).
+
+    IPv4 identifications count up, sequence numbers go on, FIN and PSH stay with the last segment, CWR with the
+    first. Raises CourseError for what is not TCP.
+    """
+    start = header_length(packet)
+    version = packet[0] >> 4
+    if packet[9 if version == 4 else 6] != TCP or len(packet) < start + 20 or size < 1:
+        raise CourseError("Only a TCP segment is cut into segments; give the number of data bytes in each, at least 1.")
+    behind = start + 4 * (packet[start + 12] >> 4)
+    data = packet[behind:]
+    segments = []
+    for at in range(0, len(data), size):
+        piece = data[at : at + size]
+        header = bytearray(packet[:behind])
+        length = behind + len(piece)
+        if version == 4:
+            header[2:4] = length.to_bytes(2, "big")
+            header[4:6] = ((int.from_bytes(packet[4:6], "big") + at // size) & 0xFFFF).to_bytes(2, "big")
+            header[:start] = with_checksum(bytes(header[:start]))
+            source, target = packet[12:16], packet[16:20]
+        else:
+            header[4:6] = (length - 40).to_bytes(2, "big")
+            source, target = packet[8:24], packet[24:40]
+        sequence = int.from_bytes(packet[start + 4 : start + 8], "big") + at
+        header[start + 4 : start + 8] = (sequence & 0xFFFFFFFF).to_bytes(4, "big")
+        if at + size < len(data):
+            header[start + 13] &= ~0x09
+        if at:
+            header[start + 13] &= ~0x80
+        header[start + 16 : start + 18] = seed(source, target, TCP, length - start).to_bytes(2, "big")
+        segments.append(finish_checksum(bytes(header) + piece))
+    return segments or [packet]

@@ -1,0 +1,348 @@
+"""Which captured frame carries which packet: pairs frames inside a tunnel with frames outside it, one to one.
+
+The inner packet is the only thing that both captures show, so it is what frames are paired by: first where it is
+the same but for what forwarding and checksum offload change, then, for frames that somebody damaged, by what
+identifies it, and last by nearness. Headers around it are never believed: their sizes are known, values may be wrong.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from coursekit.errors import CourseError
+from coursekit.packets.capture import Frame
+from coursekit.packets.ip import DF, MF, OFFSET, fragment, header_length
+from coursekit.packets.offload import segment
+
+ENVELOPE = {"vxlan": 16, "ipip": 0, "native": 0}  # bytes between the outer IP header and what is carried
+NEAR = 4  # a damaged field is at most this long
+WINDOW = 64  # how many frames of one size are looked at, where only nearness can tell
+
+
+@dataclass(frozen=True)
+class Inside:
+    """An IP packet of the inside capture, with the link header it came behind."""
+
+    frame: Frame
+    link: bytes
+    packet: bytes
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Where a frame may hold the inner packet: behind a link header, an outer IP header and the envelope, in bytes."""
+
+    link: int
+    outer: int  # the outer IP header, 0 for native
+    envelope: int  # UDP and VXLAN
+    inner_link: int  # the inner Ethernet header with its tags
+
+    @property
+    def at(self) -> int:
+        """Offset of the inner IP packet."""
+        return self.link + self.outer + self.envelope + self.inner_link
+
+
+@dataclass(frozen=True)
+class Match:
+    """An inside packet and the outside frames that carry it: one, or one per piece.
+
+    `pieces`: what was cut into several frames, "" for nothing, "inner" or "outer" for fragments, "segments" for a
+    super-segment that was cut on its way out. `size` is the MTU that the pieces fit (segments: bytes of data in each).
+    """
+
+    inside: Inside
+    frames: tuple[Frame | None, ...]
+    slot: Slot
+    exact: bool
+    pieces: str = ""
+    size: int = 0
+
+    @property
+    def first(self) -> Frame:
+        """The first of the frames."""
+        return next(frame for frame in self.frames if frame)
+
+    @property
+    def hops(self) -> int:
+        """How much lower the TTL is outside than inside."""
+        place = 8 if self.inside.packet[0] >> 4 == 4 else 7
+        return self.inside.packet[place] - self.first.data[self.slot.at + place]
+
+
+def link_size(frame: Frame) -> int:
+    """Return the size of the link header, VLAN tags included."""
+    size = {"ethernet": 14, "linux_sll": 16, "linux_sll2": 20, "null": 4}.get(frame.linktype, 0)
+    if frame.linktype == "ethernet":
+        while frame.data[size - 2 : size] in (b"\x81\x00", b"\x88\xa8"):
+            size += 4
+    return size
+
+
+def inside_packets(frames: Sequence[Frame]) -> list[Inside]:
+    """Return the IP packets among the frames, without the padding of short Ethernet frames; cut frames are left out."""
+    found = []
+    for frame in frames:
+        size = link_size(frame)
+        packet = frame.data[size:]
+        ethertype = frame.data[size - 2 : size]
+        if frame.cut or (frame.linktype == "ethernet" and ethertype not in (b"\x08\x00", b"\x86\xdd")):
+            continue
+        try:
+            header_length(packet)
+        except CourseError:
+            continue
+        found.append(Inside(frame, frame.data[:size], packet[: packet_length(packet)]))
+    return found
+
+
+def packet_length(packet: bytes) -> int:
+    """Return how long an IP packet says it is; its own length where that cannot be."""
+    said = int.from_bytes(packet[2:4], "big") if packet[0] >> 4 == 4 else 40 + int.from_bytes(packet[4:6], "big")
+    return said if 20 <= said <= len(packet) else len(packet)
+
+
+def match(inside: Sequence[Inside], outside: Sequence[Frame], kind: str) -> list[Match]:
+    """Pair inside packets with the outside frames of a tunnel of that kind, in the order of the capture."""
+    matcher = _Matcher(outside, kind)
+    for step in (matcher.whole, matcher.cut, matcher.damaged, matcher.damaged_pieces):
+        waiting = [item for item in inside if item.frame.number not in matcher.done]
+        if waiting:
+            step(waiting)
+    return sorted(matcher.found, key=lambda item: item.inside.frame.number)
+
+
+def _key(packet: bytes) -> bytes:
+    """Return the packet without what forwarding and checksum offload change; b"" for what is no packet."""
+    try:
+        size = header_length(packet)
+    except CourseError:
+        return b""
+    masked = bytearray(packet[: packet_length(packet)])
+    if packet[0] >> 4 == 4:
+        masked[8], masked[10:12] = 0, b"\0\0"
+        protocol, first = packet[9], not int.from_bytes(packet[6:8], "big") & OFFSET
+    else:
+        masked[7] = 0
+        protocol, first = packet[6], True
+    place = size + {6: 16, 17: 6}.get(protocol, 0)
+    if first and place > size and place + 2 <= len(masked):
+        masked[place : place + 2] = b"\0\0"
+    return bytes(masked)
+
+
+def _identity(packet: bytes) -> bytes:
+    """Return what tells a packet from every other, whatever happened to the rest of it; b"" for what is no packet."""
+    try:
+        size = header_length(packet)
+    except CourseError:
+        return b""
+    if packet[0] >> 4 == 4:
+        protocol, offset = packet[9], int.from_bytes(packet[6:8], "big") & OFFSET
+        head = packet[4:6] + offset.to_bytes(2, "big") + packet[9:10] + packet[12:20]
+    else:
+        protocol, head = packet[6], packet[6:7] + packet[8:40]
+    rest = packet[size : size + 8]
+    kept = {1: rest[:2] + rest[4:], 58: rest[:2] + rest[4:], 17: rest[:4]}.get(protocol, rest)
+    return head + kept
+
+
+def _plain(packet: bytes) -> bytes:
+    """Return the packet without TTL and header checksum, IPv4's or IPv6's, believing nothing of what it says."""
+    return packet[:7] + b"\0\0" + packet[9:10] + b"\0\0" + packet[12:]
+
+
+def _near(one: bytes, other: bytes) -> bool:
+    """Tell whether two packets differ in one short field at most."""
+    if len(one) != len(other):
+        return False
+    difference = int.from_bytes(_plain(one), "big") ^ int.from_bytes(_plain(other), "big")
+    if not difference:
+        return True
+    last = (difference & -difference).bit_length() - 1
+    return difference.bit_length() // 8 - last // 8 <= NEAR
+
+
+def _thirds(packet: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Yield three parts of the packet: a short damage leaves one of them as it was."""
+    plain, third = _plain(packet), len(packet) // 3
+    for part in range(3):
+        yield len(packet), part, plain[part * third : (part + 1) * third if part < 2 else None]
+
+
+@dataclass
+class _Matcher:
+    outside: Sequence[Frame]
+    kind: str
+    found: list[Match] = field(default_factory=list)
+    done: set[int] = field(default_factory=set)  # numbers of inside frames
+    used: set[int] = field(default_factory=set)  # numbers of outside frames
+    links: set[int] = field(default_factory=set)  # sizes of link headers that were met
+    order: dict[int, int] = field(default_factory=dict)  # place of each outside frame
+
+    def __post_init__(self) -> None:
+        self.order = {frame.number: place for place, frame in enumerate(self.outside)}
+
+    def slots(self, frame: Frame) -> Iterator[Slot]:
+        """Yield where the frame may hold the inner packet."""
+        sizes = {"native": [(0, 0)], "ipip": [(20, 0)]}.get(self.kind)
+        for link in {link_size(frame), *self.links}:  # a damaged EtherType hides the size, other frames tell it
+            for outer, inner_link in sizes or [(outer, 14 + tags) for outer in (20, 40) for tags in (0, 4, 8)]:
+                slot = Slot(link, outer, ENVELOPE[self.kind], inner_link)
+                if slot.at + 20 <= len(frame.data):
+                    yield slot
+
+    def free(self) -> list[Frame]:
+        return [frame for frame in self.outside if frame.number not in self.used]
+
+    def take(
+        self, inside: Inside, frames: Sequence[Frame | None], slot: Slot, exact: bool, pieces: str = "", size: int = 0
+    ) -> None:
+        self.done.add(inside.frame.number)
+        self.used.update(frame.number for frame in frames if frame)
+        self.links.add(slot.link)
+        self.found.append(Match(inside, tuple(frames), slot, exact, pieces, size))
+
+    def by(self, index: Callable[[bytes], bytes], waiting: Sequence[Inside]) -> None:
+        """Pair packets for which `index` gives the same, in order."""
+        places: dict[bytes, list[tuple[Frame, Slot]]] = defaultdict(list)
+        for frame in reversed(self.free()):
+            for slot in self.slots(frame):
+                places[index(frame.data[slot.at :])].append((frame, slot))
+        places.pop(b"", None)
+        for item in waiting:
+            stack = places.get(index(item.packet), [])
+            while stack:
+                frame, slot = stack.pop()
+                if frame.number not in self.used and (index is _key or self._size(frame, slot) == len(item.packet)):
+                    self.take(item, [frame], slot, index is _key)
+                    break
+
+    def _size(self, frame: Frame, slot: Slot) -> int:
+        """Return the size of what the frame holds there, without the padding of a short Ethernet frame."""
+        size = len(frame.data) - slot.at
+        return min(size, packet_length(frame.data[slot.at :])) if len(frame.data) <= 60 else size
+
+    def whole(self, waiting: Sequence[Inside]) -> None:
+        self.by(_key, waiting)
+
+    def damaged(self, waiting: Sequence[Inside]) -> None:
+        self.by(_identity, waiting)
+        waiting = [item for item in waiting if item.frame.number not in self.done]
+        index: dict[tuple[int, int, bytes], list[tuple[Frame, Slot]]] = defaultdict(list)
+        for frame in self.free():
+            for slot in self.slots(frame):
+                packet = frame.data[slot.at : slot.at + self._size(frame, slot)]
+                for part in _thirds(packet):
+                    index[part].append((frame, slot))
+        for item in waiting:
+            for part in _thirds(item.packet):
+                near = (
+                    (frame, slot)
+                    for frame, slot in index.get(part, [])[:WINDOW]
+                    if frame.number not in self.used
+                    and _near(item.packet, frame.data[slot.at : slot.at + len(item.packet)])
+                )
+                if hit := next(near, None):
+                    self.take(item, [hit[0]], hit[1], False)
+                    break
+
+    def cut(self, waiting: Sequence[Inside], exact: bool = True) -> None:
+        """Pair packets that went out in pieces: find the first piece, cut the packet alike, find the others."""
+        free = self.free()
+        if not exact and not any(self._fragment(frame) for frame in free):
+            return
+        index: dict[bytes, list[tuple[Frame, Slot]]] = defaultdict(list)
+        for frame in free:
+            for slot in self.slots(frame):
+                index[_identity(frame.data[slot.at :])].append((frame, slot))
+        for item in waiting:
+            firsts = index.get(_identity(item.packet), [])
+            if not exact and not firsts:
+                firsts = [
+                    (frame, slot) for frame in free[:WINDOW] for slot in self.slots(frame)
+                    if _distance(_plain(item.packet[:60]), _plain(frame.data[slot.at : slot.at + 60])) <= NEAR
+                ]
+            best: tuple[int, list[Frame | None], Slot, str, int] | None = None
+            for frame, slot in firsts:
+                if frame.number in self.used or len(frame.data) - slot.at >= len(item.packet):
+                    continue
+                for how, size, pieces in _ways(item.packet, frame, slot):
+                    frames = self._pieces(frame, pieces, exact)
+                    hits = sum(piece is not None for piece in frames)
+                    if hits and (not exact or hits == len(frames)) and (best is None or hits > best[0]):
+                        best = hits, frames, slot, how, size
+                if best:
+                    break
+            if best:
+                self.take(item, best[1], best[2], exact, best[3], best[4])
+
+    def _fragment(self, frame: Frame) -> bool:
+        """Tell whether the frame shows a piece of a packet, outside or inside."""
+        return any(
+            int.from_bytes(frame.data[at + 6 : at + 8], "big") & (MF | OFFSET)
+            for slot in self.slots(frame) for at in (slot.link, slot.at)
+        )
+
+    def damaged_pieces(self, waiting: Sequence[Inside]) -> None:
+        self.cut(waiting, exact=False)
+
+    def _pieces(self, first: Frame, pieces: Sequence[tuple[int, bytes]], exact: bool) -> list[Frame | None]:
+        """Return the frame of each piece; None for one that is not there."""
+        place = self.order[first.number]
+        around = (*self.outside[place + 1 : place + 1 + WINDOW], *self.outside[max(0, place - WINDOW) : place])
+        later = [frame for frame in around if frame.number not in self.used]
+        frames: list[Frame | None] = []
+        for number, (at, data) in enumerate(pieces):
+            candidates = [first] if number == 0 else [frame for frame in later if frame not in frames]
+            near = (
+                frame for frame in candidates
+                if len(frame.data) == at + len(data) and _same(frame.data[at:], data, number == 0 or at > 40, exact)
+            )
+            frames.append(next(near, first if number == 0 and not exact else None))
+        return frames
+
+
+def _same(found: bytes, piece: bytes, packet: bool, exact: bool) -> bool:
+    """Tell whether a frame holds that piece: a packet, whose TTL and checksums do not count, or bytes."""
+    if found == piece or (packet and _key(found) == _key(piece)):
+        return True
+    return not exact and _distance(found, piece) <= NEAR
+
+
+def _distance(one: bytes, other: bytes) -> int:
+    """Return in how many bytes two strings differ."""
+    return sum(a != b for a, b in zip(one, other, strict=False)) + abs(len(one) - len(other))
+
+
+def _ways(packet: bytes, first: Frame, slot: Slot) -> Iterator[tuple[str, int, list[tuple[int, bytes]]]]:
+    """Yield the ways to cut the packet that give a first frame of that size: how, for which MTU, offset and data."""
+    held = len(first.data) - slot.at
+    try:
+        parts = segment(packet, held - header_length(packet) - _transport_header(packet))
+        if len(parts) > 1:
+            yield "segments", len(parts[0]), [(slot.at, part) for part in parts]
+    except CourseError:
+        pass
+    if packet[0] >> 4 == 4:
+        loose = packet[:6] + (int.from_bytes(packet[6:8], "big") & ~DF).to_bytes(2, "big") + packet[8:]
+        try:
+            if len(fragment(loose, held)[0]) == held:
+                yield "inner", held, [(slot.at, part) for part in fragment(loose, held)]
+        except CourseError:
+            pass
+    if slot.outer == 20:
+        before = slot.envelope + slot.inner_link
+        step = len(first.data) - slot.link - slot.outer
+        if step % 8 == 0 and step > before:
+            pieces = [(slot.at, packet[: step - before])]
+            rest = packet[step - before :]
+            pieces += [(slot.link + 20, rest[at : at + step]) for at in range(0, len(rest), step)]
+            yield "outer", slot.outer + step, pieces
+
+
+def _transport_header(packet: bytes) -> int:
+    start = header_length(packet)
+    return 4 * (packet[start + 12] >> 4) if len(packet) > start + 12 else 0
