@@ -16,7 +16,7 @@ help: ## Say what can be made.
 	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | expand -t 12
 
 course: $(VENV)/.course ## Install the course and open it in JupyterLab; the URL is printed.
-	@$(BIN)/jupyter lab $(LAB_OPTIONS) notebooks/00-start-here.ipynb
+	@$(BIN)/python -m jupyterlab $(LAB_OPTIONS) notebooks/00-start-here.ipynb
 
 test: $(VENV)/.dev ## Run the unit tests, then every notebook against its stored outputs.
 	$(BIN)/python -m pytest tests notebooks --nbval-lax
@@ -25,8 +25,8 @@ refresh: $(VENV)/.dev ## Run every notebook and store what it shows.
 	$(BIN)/python tests/notebooks/refresh.py
 
 check: $(VENV)/.dev ## Lint and check types.
-	$(BIN)/ruff check coursekit tests
-	$(BIN)/mypy
+	$(BIN)/python -m ruff check coursekit tests
+	$(BIN)/python -m mypy
 
 bench: $(VENV)/.dev ## Measure imports, dissection, notebooks and memory against what one would use instead.
 	$(BIN)/python tests/bench/bench.py
@@ -35,7 +35,8 @@ clean: ## Remove what the other targets made.
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # No display, no browser; and JupyterLab wants to be told that root is meant.
-LAB_OPTIONS := $(if $(or $(DISPLAY),$(WAYLAND_DISPLAY),$(filter Darwin,$(shell uname -s))),,--no-browser) \
+LAB_OPTIONS := --ServerApp.root_dir="$(CURDIR)" \
+               $(if $(or $(DISPLAY),$(WAYLAND_DISPLAY),$(filter Darwin,$(shell uname -s))),,--no-browser) \
                $(if $(filter 0,$(shell id -u)),--allow-root)
 
 # The locked versions, byte-compiled. Where uv cannot run or cannot reach the index, pip takes the ranges of pyproject.toml.
@@ -44,14 +45,17 @@ $(VENV)/.course: pyproject.toml uv.lock
 	@$(BIN)/python -m uv sync --locked --inexact --no-dev --compile-bytecode --quiet || { \
 	    echo "uv could not install the locked versions; pip now installs compatible ones."; \
 	    $(BIN)/python -m pip install --quiet --editable .; }
-	@touch $@
+	@echo "$(CURDIR)" >$@
 
 $(VENV)/.dev: pyproject.toml uv.lock
 	@$(call environment)
 	@$(BIN)/python -m uv sync --locked --inexact --compile-bytecode --quiet || { \
 	    echo "uv could not install the locked versions; pip now installs compatible ones."; \
 	    $(BIN)/python -m pip install --quiet --upgrade "pip>=25.1" && $(BIN)/python -m pip install --quiet --group dev --editable .; }
-	@touch $@ $(VENV)/.course
+	@echo "$(CURDIR)" | tee $@ >$(VENV)/.course
+
+# A stamp holds where the checkout lay; if it moved, or its Python is gone, the installation is done again.
+$(shell [ "$$(cat $(VENV)/.course 2>/dev/null)" = "$(CURDIR)" ] && $(BIN)/python -c '' 2>/dev/null || rm -f $(VENV)/.course $(VENV)/.dev)
 
 # A .venv that works is kept; one whose Python is gone or too old is made anew.
 define environment
