@@ -18,7 +18,7 @@ from coursekit.packets.matching import Match
 T = TypeVar("T")
 
 
-def _most(values: Iterable[T], default: T) -> T:
+def most(values: Iterable[T], default: T) -> T:
     """Return the most frequent value, the first of several: the first frame decides, unless the others outvote it."""
     counted = Counter(values)
     return counted.most_common(1)[0][0] if counted else default
@@ -29,57 +29,57 @@ def ends(packet: bytes) -> tuple[bytes, bytes]:
     return (packet[12:16], packet[16:20]) if packet[0] >> 4 == 4 else (packet[8:24], packet[24:40])
 
 
-def _inner_link(item: Match) -> bytes:
+def entering(matches: Sequence[Match], src: str | None, down: int) -> list[Match]:
+    """Return the matches that enter the tunnel where the inside capture was taken.
+
+    A pod's packet is forwarded before it enters: its TTL outside is `down` lower. One that has left the tunnel has a
+    higher one outside. On the tunnel device itself both are equal: there the node whose frames come out later sends.
+    """
+    flows: dict[tuple[bytes, bytes], list[Match]] = defaultdict(list)
+    for item in matches:
+        flows[ends(item.inside.packet)].append(item)
+    lag = {flow: median(_lag(item) for item in items) for flow, items in flows.items()}
+    if _at_device(matches):
+        senders = {flow: most((outer_ends(i)[0] for i in items), b"") for flow, items in flows.items()}
+        nodes = {sender: median(lag[flow] for flow in flows if senders[flow] == sender) for sender in senders.values()}
+        own = ip_address(src).packed if src else max(nodes, key=lambda node: nodes[node])
+        late = src is not None or len(nodes) > 1 or nodes[own] >= 0
+        coming = {flow for flow in flows if late and senders[flow] == own}
+    else:
+        coming = set()
+        for flow, items in flows.items():
+            votes = Counter(sign for item in items if (sign := {down: 1, -down: -1}.get(item.hops, 0)))
+            if (votes.most_common(1)[0][0] if votes else lag[flow]) >= 0:
+                coming.add(flow)
+        # a lone frame with a damaged TTL may look like one that leaves, but then nothing enters
+        coming |= {f for f in flows if not {f, f[::-1]} & coming and lag[f] > lag.get(f[::-1], 0)}
+    return [item for item in matches if ends(item.inside.packet) in coming]
+
+
+def _lag(item: Match) -> int:
+    """Return how many nanoseconds later the packet was seen outside than inside."""
+    return item.first.time_ns - item.inside.frame.time_ns
+
+
+def _at_device(matches: Sequence[Match]) -> bool:
+    """Tell whether the inside capture shows what the tunnel device gets: same inner Ethernet header, or same TTL."""
+
+    def same(item: Match) -> bool:
+        if item.inside.frame.linktype == "ethernet":
+            return item.slot.inner_link > 0 and item.inside.link == inner_link(item)
+        return item.slot.outer > 0 and item.hops == 0
+
+    return most(map(same, [item for item in matches if item.exact] or matches), False)
+
+
+def inner_link(item: Match) -> bytes:
+    """Return the inner Ethernet header of the match's first outside frame, from where it stands."""
     return item.first.data[item.slot.at - item.slot.inner_link : item.slot.at]
 
 
-def _kept(item: Match) -> bool:
-    """Tell whether the inside capture shows what the tunnel device gets: same inner Ethernet header, same TTL."""
-    if item.inside.frame.linktype == "ethernet":
-        return item.slot.inner_link > 0 and item.inside.link == _inner_link(item)
-    return item.slot.outer > 0 and item.hops == 0
-
-
-def entering(
-    matches: Sequence[Match], src: str | None, encap: Encapsulation, hops: int
-) -> tuple[list[Match], set[bytes]]:
-    """Return the matches that enter the tunnel at that place, with `inside` marked, and the addresses they come from.
-
-    A pod's packet is forwarded before it enters: its TTL outside is one lower. One that has left the tunnel has a TTL
-    higher outside. On the tunnel device itself both are equal: there the sender is whose frames come out later.
-    """
-    votes: dict[tuple[bytes, bytes], Counter[str]] = defaultdict(Counter)
-    lag: dict[bytes, list[int]] = defaultdict(list)
-    sender: dict[tuple[bytes, bytes], list[bytes]] = defaultdict(list)
-    down = 1 + (hops if encap.kind == "native" else 0)
-    device = _most((_kept(item) for item in matches if item.exact), any(_kept(item) for item in matches))
-    for item in matches:
-        flow = ends(item.inside.packet)
-        first = item.first
-        if device:
-            outer = _outer_ends(first.data, item)[0]
-            sender[flow].append(outer)
-            lag[outer].append(first.time_ns - item.inside.frame.time_ns)
-        elif item.hops in (down, -down):
-            votes[flow]["in" if item.hops == down else "out"] += 1
-    if device:
-        own = ip_address(src).packed if src else max(lag, key=lambda address: median(lag[address]), default=b"")
-        for flow, senders in sender.items():
-            late = src is not None or len(lag) > 1 or median(lag[own]) >= 0
-            votes[flow]["in" if late and _most(senders, b"") == own else "out"] += 1
-    ways = {flow: _most(counted.elements(), "") for flow, counted in votes.items()}
-    found = []
-    for item in matches:
-        flow = ends(item.inside.packet)
-        way = ways.get(flow) or {"in": "out", "out": "in"}.get(ways.get(flow[::-1], ""), "in")
-        if way == "in":
-            found.append(item)
-    return found, {ends(item.inside.packet)[0] for item in found}
-
-
-def _outer_ends(frame: bytes, item: Match) -> tuple[bytes, bytes]:
-    """Return the outer addresses, from where they stand in the header."""
-    at, size = item.slot.link, 4 if item.slot.outer == 20 else 16
+def outer_ends(item: Match) -> tuple[bytes, bytes]:
+    """Return the outer addresses of the match's first outside frame, from where they stand."""
+    frame, at, size = item.first.data, item.slot.link, 4 if item.slot.outer == 20 else 16
     start = at + (12 if size == 4 else 8)
     return frame[start : start + size], frame[start + size : start + 2 * size]
 
@@ -110,7 +110,8 @@ class Learned:
         remotes = {}
         for target, link, inner in self.remotes.values():
             macs = _shown_link(link, "")
-            remotes[str(ip_address(target)) if target else macs.get("eth_dst", "")] = macs | _shown_link(inner, "inner_")
+            name = str(ip_address(target)) if target else str(macs.get("eth_dst", ""))
+            remotes[name] = macs | _shown_link(inner, "inner_")
         return result | {"remotes": remotes}
 
 
@@ -132,29 +133,29 @@ def learn(
         return learned
     if encap.kind == "vxlan":
         learned.encap = _learn_vxlan(sure, encap, fixed, learned.notes)
-    learned.device = _most((_kept(item) for item in sure), False)
+    learned.device = _at_device(sure)
     if encap.kind != "native":
-        learned.source = ip_address(src).packed if src else _most((_outer_ends(i.first.data, i)[0] for i in sure), b"")
+        learned.source = ip_address(src).packed if src else most((outer_ends(i)[0] for i in sure), b"")
 
     def remote(item: Match) -> tuple[bytes, bytes, bytes]:
-        target = _outer_ends(item.first.data, item)[1] if encap.kind != "native" else b""
+        target = outer_ends(item)[1] if encap.kind != "native" else b""
         if dst and target:
             target = ip_address(dst).packed
         link = item.first.data[: item.slot.link - 2] if item.first.linktype == "ethernet" else b""
-        return target, link, b"" if learned.device else _inner_link(item)[:-2]
+        return target, link, b"" if learned.device else inner_link(item)[:-2]
 
     everywhere = Counter(remote(item) for item in sure)
     by_target: dict[bytes, list[tuple[bytes, bytes, bytes]]] = defaultdict(list)
     for item in sure:
         by_target[ends(item.inside.packet)[1]].append(remote(item))
     for address, seen in by_target.items():
-        best = _most(seen, seen[0])
+        best = most(seen, seen[0])
         if seen.count(best) == 1 and all(best):
             # a lone frame that is like many others but for one part is more likely damaged than a node of its own
             alike = [r for r in everywhere if sum(a == b for a, b in zip(r, best, strict=True)) == 2]
             best = max([best, *alike], key=lambda r: everywhere[r])
         learned.remotes[address] = best
-    anyone = _most(everywhere.elements(), next(iter(everywhere)))
+    anyone = most(everywhere.elements(), next(iter(everywhere)))
 
     def known(item: Match) -> tuple[bytes, bytes, bytes]:
         return learned.remotes.get(ends(item.inside.packet)[1], anyone)
@@ -171,9 +172,9 @@ def _learn_vxlan(
     """Return the encapsulation with the port, VNI and checksum policy that the frames show."""
     def number(at: int, size: int) -> int:
         found = (int.from_bytes(i.first.data[i.slot.link + i.slot.outer + at :][:size], "big") for i in sure)
-        return _most(found, 0)
+        return most(found, 0)
 
-    zero = _most((not any(i.first.data[i.slot.link + i.slot.outer + 6 :][:2]) for i in sure), False)
+    zero = most((not any(i.first.data[i.slot.link + i.slot.outer + 6 :][:2]) for i in sure), False)
     shown = {"port": number(2, 2), "vni": number(12, 3), "udp_checksum": not zero}
     other = next(
         (

@@ -106,11 +106,12 @@ def prove(
     packets = inside_packets(inside.frames)
     frames = [frame for frame in outside.frames if not frame.cut]
     matches = match(packets, frames, encap.kind)
-    coming, local = entering(matches, src, encap, hops)
+    down = 1 + (hops if encap.kind == "native" else 0)
+    coming = entering(matches, src, down)
     learned = learn(coming, encap, fixed, src, dst)
     different, compared = [], 0
     for item in coming:
-        for found, expected in _rebuilt(item, learned, hops):
+        for found, expected in _rebuilt(item, learned, down, hops):
             compared += 1
             body = _trimmed(found, expected)
             wrong = first_difference(expected, body, found.linktype, {learned.encap.port: "vxlan"})
@@ -120,24 +121,25 @@ def prove(
                 )
     seen = {item.inside.frame.number for item in matches}
     used = {frame.number for item in matches for frame in item.frames if frame}
+    local = {ends(item.inside.packet)[0] for item in coming}
     missing = [p for p in packets if p.frame.number not in seen and ends(p.packet)[1] not in local]
     missing_pieces = sum(frame is None for item in coming for frame in item.frames)
     unmatched = [f for f in frames if f.number not in used and _carries(f, learned.encap)]
     notes = [*learned.notes, *_notes(inside, outside, encap, packets, matches, coming, compared)]
-    if any(item.field == "ip.ttl" for item in different) and not hops and encap.kind != "native":
-        notes.append("If the outside capture was taken behind N routers, say --hops N: each lowers the outer TTL by 1.")
+    if not hops and any(item.field in ("ip.ttl", "ipv6.hlim") for item in different):
+        notes.append("If the outside capture was taken behind N routers, say --hops N: each lowers the TTL by 1.")
     return Proof(
         encap.name, str(inside.path), str(outside.path), learned.shown(), compared, compared - len(different),
         tuple(different), len(missing) + missing_pieces, len(unmatched), tuple(notes),
     )
 
 
-def _rebuilt(item: Match, learned: Learned, hops: int) -> list[tuple[Frame, bytes]]:
+def _rebuilt(item: Match, learned: Learned, down: int, hops: int) -> list[tuple[Frame, bytes]]:
     """Return each outside frame of the match with the bytes that it should have."""
     encap, slot = learned.encap, item.slot
     packet = item.inside.packet
     try:
-        for _ in range((not learned.device) + (hops if encap.kind == "native" else 0)):
+        for _ in range(down - learned.device):
             packet = forward(packet)
     except CourseError:
         return []

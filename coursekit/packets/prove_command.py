@@ -1,4 +1,4 @@
-"""`python -m coursekit prove INSIDE OUTSIDE --profile NAME`: find out whether the envelope is the kernel's, to the bit."""
+"""`python -m coursekit prove INSIDE OUTSIDE --profile NAME`: is the envelope the kernel's, bit for bit."""
 
 from __future__ import annotations
 
