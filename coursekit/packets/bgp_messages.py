@@ -8,7 +8,7 @@ into one.
 from __future__ import annotations
 
 from coursekit.packets.bgp_update import AFI, SAFI, update
-from coursekit.packets.walk import Part, Stop, Table, Walk, flag, hexed, ipv4, meant, named, octet_text
+from coursekit.packets.walk import Part, Stop, Table, Walk, flag, hexed, ipv4, meant, named, octet_text, words
 
 MARKER = b"\xff" * 16
 MESSAGES = {1: "OPEN", 2: "UPDATE", 3: "NOTIFICATION", 4: "KEEPALIVE", 5: "ROUTE-REFRESH"}
@@ -180,7 +180,7 @@ def _capability(walk: Walk) -> str:
                 length = one(f"bgp.cap.orf.fqdn.{what}.len", f"{label} length", 1, str, "Bytes of the name.",
                              "draft-walton-bgp-hostname-capability")
                 if length:
-                    one(f"bgp.cap.orf.fqdn.{what}", label, length, lambda raw: raw.decode("utf-8", "replace"),
+                    one(f"bgp.cap.orf.fqdn.{what}", label, length, words,
                         "Name of the speaker.", "draft-walton-bgp-hostname-capability", octets=True)
         elif size:
             one("bgp.cap.unknown", "Capability value", size, octet_text, "Not read further.", octets=True)
@@ -200,7 +200,7 @@ def _notification(walk: Walk) -> str:
                             "Bytes of the message to the other operator.", "RFC 9003 §2")
             if size:
                 walk.one("bgp.notify.communication", "Shutdown Communication", size,
-                         lambda raw: raw.decode("utf-8", "replace"), "A message to the other operator.",
+                         words, "A message to the other operator.",
                          "RFC 9003 §2", octets=True)
         else:
             walk.one("bgp.notify.minor_data", "Data", walk.left, octet_text, "What the error is about.",

@@ -17,6 +17,7 @@ from coursekit.packets.walk import Stop, Walk
 
 MAX_HEADERS = 64
 MAX_DEPTH = 16
+PORT_MEANINGS = ("bgp", "data", "vxlan", "vxlan-gpe")  # what `ports` may say; "data": do not read further
 
 _STEPS: dict[str, Callable[[Walk], str | None]] = {
     "eth": link.ethernet,
@@ -59,8 +60,8 @@ def dissect(
     """Return the layers and fields of a frame; never raise, whatever the bytes are.
 
     `linktype` is what the frame starts with: "ethernet", "raw" (an IP packet), "linux_sll", "linux_sll2", "null",
-    or libpcap's number. `ports` adds meanings to port numbers: {9999: "vxlan", 1790: "bgp"}; "vxlan-gpe" and
-    "data" (do not read further) are understood too.
+    or libpcap's number. `ports` adds meanings to port numbers: {9999: "vxlan", 1790: "bgp"} and whatever
+    else PORT_MEANINGS lists.
     """
     walk = Walk(bytes(frame), ports or {})
     step = _LINKS.get(linktype)

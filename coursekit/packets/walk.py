@@ -174,8 +174,10 @@ class Walk:
         self, key: str, name: str, size: int, show: Show = str, meaning: str | Show = "", source: str = "",
         *, octets: bool = False,
     ) -> Any:
-        """Read one field of `size` bytes; return its raw value."""
+        """Read one field of `size` bytes, none if that is zero; return its raw value."""
         layer = self.layers[-1]
+        if not size:
+            return b"" if octets else 0
         if size > self.left:
             raise Stop(
                 f"The {layer.name} at byte {layer.start} is cut short: the field “{name}” at byte "
@@ -247,6 +249,11 @@ def octet_text(raw: bytes) -> str:
     else:
         text = head.hex()
     return text + ("…" if len(raw) > len(head) else "")
+
+
+def words(raw: bytes) -> str:
+    """Show a name that came over the network: no control character reaches a terminal."""
+    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in raw.decode("utf-8", "replace"))
 
 
 def named(names: Mapping[int, str], digits: int = 0) -> Show:
