@@ -317,7 +317,7 @@ def opens_and_closes(doc: Document) -> Iterator[str]:
     for word in ("do", "learn", "need", "minutes"):
         if not re.search(rf"\b{word}\b", opening):
             yield f"its first four cells do not say {word!r}"
-    if "takeaway" not in " ".join(source(cell) for cell in doc.cells[-4:]).lower():
+    if not re.search(r"take ?aways?\b", " ".join(source(cell) for cell in doc.cells[-4:]).lower()):
         yield "its last four cells have no takeaways"
 
 

@@ -180,7 +180,7 @@ def test_notebook_keeps_the_rules(path: Any) -> None:
     doc = Document.read(path)
     complaints = [f"{rule.__name__}: {complaint}" for rule in RULES for complaint in rule(doc)]
 
-    assert complaints == []
+    assert not complaints, "\n" + "\n".join(complaints)
 
 
 def test_every_notebook_is_reached_from_the_start() -> None:
