@@ -52,7 +52,7 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Dissection:
-    """A frame taken apart. `stopped` says in a sentence where and why the dissection ended early; None if it did not."""
+    """A frame taken apart. `stopped` says in a sentence where and why it ended early, or is None."""
 
     data: bytes = field(repr=False)
     layers: tuple[Layer, ...]
