@@ -81,7 +81,7 @@ def _metric(cluster: Cluster) -> int | None:
 
 
 def _way(cluster: Cluster, node: Node, other: Node, block: IPv4Network, host: Host) -> None:
-    """The route by which `node` reaches one block of `other`."""
+    """Add the route by which `node` reaches one block of `other`."""
     profile, device = cluster.profile, cluster.profile.device
     if device is None:
         # BIRD's `gateway recursive`: a next hop beyond the subnet resolves through the default route.
@@ -104,8 +104,8 @@ def _way(cluster: Cluster, node: Node, other: Node, block: IPv4Network, host: Ho
 
 
 def _vtep(cluster: Cluster, other: Node, host: Host) -> None:
-    """The remote tunnel's MAC by its address (neighbour) and the node by that MAC (FDB), as Felix pushes them."""
+    """Add the remote tunnel's MAC by its address (neighbour) and the node by that MAC (FDB), as Felix pushes them."""
     device, mac = cluster.profile.device, vtep_mac(other)
-    assert device is not None  # noqa: S101
+    assert device is not None
     host.neighbours.append(Neighbour(tunnel_address(other), device, mac, "PERMANENT"))
     host.fdb.append(FdbEntry(mac, device, dst=other.address, flags=("self",), state="permanent"))

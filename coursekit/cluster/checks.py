@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from coursekit.cluster.mtus import pod_mtu, tunnel_mtu, tunnel_overhead
@@ -40,14 +41,15 @@ def _error(cluster: Cluster, key: str, sentence: str) -> CourseError:
 
 def _check_names(cluster: Cluster) -> None:
     seen: dict[str, str] = {}
-    for kind, rows in (("nodes", cluster.nodes), ("pods", cluster.pods), ("routers", cluster.routers)):
-        for i, row in enumerate(rows):
-            key = f"{kind}[{i}].name"
-            if not _NAME.fullmatch(row.name):
-                raise _error(cluster, key, f"{row.name!r} is no host name; use letters, digits, '-', '_' and '.'.")
-            if row.name in seen:
-                raise _error(cluster, key, f"{row.name!r} is already {seen[row.name]}; give every host its own name.")
-            seen[row.name] = key
+    names = [(f"nodes[{i}].name", node.name) for i, node in enumerate(cluster.nodes)]
+    names += [(f"pods[{i}].name", pod.name) for i, pod in enumerate(cluster.pods)]
+    names += [(f"routers[{i}].name", router.name) for i, router in enumerate(cluster.routers)]
+    for key, name in names:
+        if not _NAME.fullmatch(name):
+            raise _error(cluster, key, f"{name!r} is no host name; use letters, digits, '-', '_' and '.'.")
+        if name in seen:
+            raise _error(cluster, key, f"{name!r} is already {seen[name]}; give every host its own name.")
+        seen[name] = key
     for i, segment in enumerate(cluster.segments):
         key = f"segments[{i}].name"
         if not _NAME.fullmatch(segment.name):
@@ -112,9 +114,8 @@ def _check_routers(cluster: Cluster) -> None:
             inside = [a for a in router.addresses if a in segment.subnet]
             if len(inside) > 1:
                 raise _error(cluster, key, f"{inside[0]} and {inside[1]} are both in segment {segment.name}; keep one.")
-        if router.uplink is not None and any(
-            router.uplink.network.overlaps(s) for s in subnets if s.version == router.uplink.version
-        ):  # type: ignore[arg-type]  # noqa: E501
+        uplink = router.uplink
+        if uplink is not None and any(s.version == uplink.version and s.overlaps(uplink.network) for s in subnets):
             raise _error(
                 cluster, f"routers[{i}].uplink", f"{router.uplink} lies in a segment; list it in addresses instead."
             )
@@ -127,7 +128,7 @@ def _check_routers(cluster: Cluster) -> None:
                 raise _error(
                     cluster,
                     f"routers[{i}].default_gateway",
-                    f"{router.default_gateway} is no neighbour of {router.name}; give an address on its uplink or segments.",
+                    f"{router.default_gateway} is no neighbour of {router.name}; take one on its uplink or segments.",
                 )
 
 
@@ -164,22 +165,25 @@ def _check_nodes(cluster: Cluster) -> None:
 def _check_overlapping_blocks(cluster: Cluster) -> None:
     # Sorted by address, an overlap is always between neighbours: hundreds of nodes stay quick.
     blocks = sorted((block, i) for i, node in enumerate(cluster.nodes) for block in node.blocks)
-    for (one, i), (other, j) in zip(blocks, blocks[1:], strict=False):
+    for (one, i), (other, j) in pairwise(blocks):
         if one.overlaps(other):
             later = max(i, j)
             raise _error(
                 cluster,
                 f"nodes[{later}].block",
-                f"{one} of {cluster.nodes[i].name} and {other} of {cluster.nodes[j].name} overlap; a block lives on one node.",
+                f"{one} ({cluster.nodes[i].name}) and {other} ({cluster.nodes[j].name}) overlap; a block has one home.",
             )
 
 
 def _check_pods(cluster: Cluster) -> None:
     nodes: dict[str, Node] = {node.name: node for node in cluster.nodes}
     for i, pod in enumerate(cluster.pods):
+        if not pod.node:  # the file left it out, and no block tells
+            sentence = f"{pod.address} is in no node's block. Move it into one, or give a node that block."
+            raise _error(cluster, f"pods[{i}].address", sentence)
         if pod.node not in nodes:
             raise _error(
-                cluster, f"pods[{i}].node", f"there is no node {pod.node!r}{suggestion(pod.node, nodes) or '.'}"
+                cluster, f"pods[{i}].node", f"there is no node {pod.node!r}{suggestion(pod.node, nodes)}."
             )
         node = nodes[pod.node]
         block = next((b for b in node.blocks if pod.address in b), None)
@@ -194,7 +198,7 @@ def _check_pods(cluster: Cluster) -> None:
             raise _error(
                 cluster,
                 f"pods[{i}].address",
-                f"{pod.address} is taken: {block[0]} is the network, {block[1]} is cni0's, {block[-1]} is the broadcast.",
+                f"{pod.address} is taken: {block[0]} is the network, {block[1]} cni0's, {block[-1]} the broadcast.",
             )
         if (
             cluster.profile.calico
@@ -230,7 +234,7 @@ def _check_profile(cluster: Cluster) -> None:
             raise _error(
                 cluster,
                 "profile",
-                f"{name} would route IPv4 pods over IPv6 next hops, which neither CNI does; always encapsulate in VXLAN.",
+                f"{name} would route IPv4 pods over IPv6 next hops, which neither CNI does; encapsulate in VXLAN.",
             )
 
 

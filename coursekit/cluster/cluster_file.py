@@ -33,7 +33,7 @@ class _Section:
         if key not in self.data:
             if default is _MISSING:
                 near = suggestion(key, [k for k in self.data if isinstance(k, str) and k not in self.asked])
-                raise self.error(key, f"it is missing{near or '.'} Add {expected}.")
+                raise self.error(key, f"it is missing{near}. Add {expected}.")
             return default
         value = self.data.pop(key)
         try:
@@ -52,7 +52,7 @@ class _Section:
     def done(self) -> None:
         for key in self.data:
             near = suggestion(str(key), self.asked)
-            raise self.error(str(key), f"this key is not known{near or '.'} Known here: {', '.join(self.asked)}.")
+            raise self.error(str(key), f"this key is not known{near}. Known here: {', '.join(self.asked)}.")
 
 
 def read_cluster(data: Mapping[str, Any], source: str) -> Cluster:
@@ -134,9 +134,7 @@ def _pod(section: _Section, nodes: tuple[Node, ...]) -> Pod:
     name = section.take("name", _text, "a name in quotes")
     address = section.take("address", _address4, 'an IPv4 address like "10.244.0.5"')
     home = next((n.name for n in nodes if any(address in block for block in n.blocks)), None)
-    node = section.take("node", _text, "the name of a node", home)
-    if node is None:
-        raise section.error("address", f"{address} is in no node's block. Move it into one, or give a node that block.")
+    node = section.take("node", _text, "the name of a node", home or "")
     pod = Pod(
         name,
         address,

@@ -37,7 +37,7 @@ def vtep_mac(node: Node) -> str:
 def vxlan_device(cluster: Cluster, node: Node, address: object, mac: str, host: Host) -> None:
     """Add the node's VXLAN device and its /32; `info` holds the keys of `ip -j -d link`."""
     profile, device = cluster.profile, cluster.profile.device
-    assert device is not None  # noqa: S101
+    assert device is not None
     family = "6" if cluster.underlay_version == 6 else ""
     info = {
         "id": profile.vni,
@@ -77,7 +77,7 @@ def _pods(cluster: Cluster, node: Node, hosts: Mapping[str, Host]) -> None:
 
 
 def _way(cluster: Cluster, node: Node, other: Node, host: Host) -> None:
-    """The rows by which `node` reaches the pods of `other`."""
+    """Add the rows by which `node` reaches the pods of `other`."""
     block, device = other.blocks[0], cluster.profile.device
     near = cluster.same_subnet(node, other)
     if device is None or (cluster.profile.direct_routing and near):

@@ -59,7 +59,10 @@ class Host:
 
     def route(self, dst: object, via: Address | None = None, dev: str | None = None, **more: Any) -> None:
         """Add a row to table main, as `ip route add`; `more` are further fields of Route."""
-        self.routes.append(Route(ip_network(str(dst)), via, dev, **more))
+        prefix = ip_network(str(dst))
+        if prefix.version == 6:  # what ip6_route_add fills in
+            more = {"metric": 1024, "extra": {"pref": "medium"}, **more}
+        self.routes.append(Route(prefix, via, dev, **more))
 
     def bridge_port(self, bridge: str, port: str, mac: str) -> None:
         """Enter a port's own MAC in the bridge's table, as the kernel does when the port joins."""
@@ -120,7 +123,7 @@ def _kernel_routes6(dev: str, interface: IPv6Interface) -> tuple[list[Route], li
 
 
 def in_kernel_order(routes: Iterable[Route]) -> tuple[Route, ...]:
-    """Sort rows as `ip route` lists them: IPv4 by address, then longest prefix, then metric; IPv6 most specific first."""
+    """Sort rows as `ip route` lists them: IPv4 by address, longest prefix, metric; IPv6 specific first."""
 
     def key(route: Route) -> tuple[int, int, int, int]:
         dst, metric = route.dst, route.metric or 0

@@ -106,7 +106,7 @@ def _rank6(route: Route) -> tuple[bool, int, int]:
 
 
 def _search(matches: tuple[Route, ...], version: int) -> tuple[Route | None, str]:
-    """Return the row that decides. A `throw` of IPv6's table local sends the search on to main; otherwise it ends it."""
+    """Return the row that decides. A `throw` in IPv6's table local sends the search on to main."""
     if not matches or matches[0].type != "throw" or version == 4 or matches[0].table != "local":
         return (matches[0] if matches else None), ""
     rest = tuple(row for row in matches if row.table != "local")
@@ -152,7 +152,7 @@ def _about_skipped(skipped: tuple[Route, ...]) -> str:
 
 
 def lookup_neighbour(neighbours: Iterable[Neighbour], dst: Address | str, dev: str) -> Lookup[Neighbour]:
-    """Return the row of `ip neigh` that gives the MAC for `dst` on device `dev`. Raises CourseError for a bad address."""
+    """Return the row of `ip neigh` that gives the MAC for `dst` on `dev`; CourseError for a bad address."""
     asked = parse_address(dst)
     matches = tuple(row for row in neighbours if row.dst == asked and row.dev in (dev, ""))
     winner = matches[0] if matches else None
@@ -166,7 +166,7 @@ def lookup_neighbour(neighbours: Iterable[Neighbour], dst: Address | str, dev: s
 
 
 def lookup_fdb(fdb: Iterable[FdbEntry], mac: str, dev: str, vlan: int | None = None) -> Lookup[FdbEntry]:
-    """Return where a frame to `mac` leaves `dev`: a bridge (entries with that master) or a VXLAN device (its own entries).
+    """Return where a frame to `mac` leaves `dev`: a bridge (by its ports) or a VXLAN device (by itself).
 
     A VXLAN device falls back on the all-zero entry, its default destination; without one the frame is dropped. A
     bridge floods what it does not know.

@@ -19,6 +19,8 @@ from coursekit.cluster.tables import Address, Interface, Network
 from coursekit.errors import CourseError
 from coursekit.paths import data_dir
 
+POD_NETWORK = IPv4Network("10.244.0.0/16")  # kube-flannel.yml's and Minikube's
+
 
 @dataclass(frozen=True)
 class Segment:
@@ -42,7 +44,7 @@ class Router:
 
 @dataclass(frozen=True)
 class Node:
-    """A Kubernetes node. `blocks` are the pod prefixes that live on it; MTUs default to the segment's or are worked out."""
+    """A Kubernetes node. `blocks` are the pod prefixes that live on it; MTUs left out are worked out."""
 
     name: str
     address: Address
@@ -74,7 +76,7 @@ class Cluster:
     pods: tuple[Pod, ...]
     segments: tuple[Segment, ...]
     routers: tuple[Router, ...] = ()
-    pod_network: IPv4Network = IPv4Network("10.244.0.0/16")
+    pod_network: IPv4Network = POD_NETWORK
     profile: Profile = field(default_factory=Profile)
     pod_mtu: int | None = None
     tunnel_mtu: int | None = None
@@ -89,13 +91,13 @@ class Cluster:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], source: str = "cluster") -> Cluster:
-        """Return the cluster that `data` (the shape of a cluster TOML file) describes; CourseError names the key at fault."""
+        """Return the cluster that `data`, shaped like a cluster file, describes; CourseError names the key at fault."""
         from coursekit.cluster.cluster_file import read_cluster
 
         return read_cluster(data, source)
 
     def with_profile(self, name: str, **options: Any) -> Cluster:
-        """Return the same nodes and pods under another profile, with that profile's defaults where `options` is silent."""
+        """Return the same nodes and pods under another profile, with its defaults where `options` is silent."""
         return replace(self, profile=make_profile(name, options))
 
     @cached_property
@@ -112,11 +114,11 @@ class Cluster:
 
     def node(self, name: str) -> Node:
         """Return the node called `name`."""
-        return _named(self._nodes, name, "node")
+        return self._nodes[_known(self._nodes, name, "node")]
 
     def pod(self, name: str) -> Pod:
         """Return the pod called `name`."""
-        return _named(self._pods, name, "pod")
+        return self._pods[_known(self._pods, name, "pod")]
 
     def pods_on(self, node: str) -> tuple[Pod, ...]:
         """Return the pods of one node."""
@@ -142,7 +144,7 @@ class Cluster:
 
     def hosts(self) -> tuple[str, ...]:
         """Return every host name: nodes, pods, routers, then switches of segments that have no router."""
-        names = [x.name for x in (*self.nodes, *self.pods, *self.routers)]
+        names = [n.name for n in self.nodes] + [p.name for p in self.pods] + [r.name for r in self.routers]
         return tuple(dict.fromkeys([*names, *(self.switch_of(s) for s in self.segments)]))
 
     @property
@@ -151,10 +153,10 @@ class Cluster:
         return self.nodes[0].address.version
 
 
-def _named(table: Mapping[str, Any], name: str, what: str) -> Any:
+def _known(table: Mapping[str, Any], name: str, what: str) -> str:
     if name not in table:
         raise CourseError(f"There is no {what} {name!r}{suggestion(str(name), table)}; there are {', '.join(table)}.")
-    return table[name]
+    return name
 
 
 def clusters() -> tuple[str, ...]:
@@ -181,7 +183,9 @@ def load(source: str | Path) -> Cluster:
     try:
         data = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise CourseError(f"{path.name} is not valid TOML: {error or 'nested too deep'}. Mend that line.") from None
+        end = f"line {len(text.splitlines())}, end of document"
+        reason = str(error or "nested too deep").replace("at end of document", f"at {end}")
+        raise CourseError(f"{path.name} is not valid TOML: {reason}. Mend that line.") from None
     data.setdefault("name", path.stem)
     return Cluster.from_dict(data, source=path.name)
 

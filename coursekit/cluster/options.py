@@ -59,8 +59,11 @@ class Profile:
         """The bytes this profile puts around a packet that goes through its tunnel."""
         if self.kind != "vxlan":
             return ENCAPSULATIONS["calico-ipip" if self.kind == "ipip" else "native"]
-        df = {"unset": "clear", "set": "set", "inherit": "inherit"}[self.df]
-        return replace(ENCAPSULATIONS[self.name], vni=self.vni, port=self.port, udp_checksum=self.udp_checksum, df=df)
+        df: Literal["clear", "inherit", "set"] = (
+            "set" if self.df == "set" else "inherit" if self.df == "inherit" else "clear"
+        )
+        base = ENCAPSULATIONS[self.name]
+        return replace(base, vni=self.vni, port=self.port, udp_checksum=self.udp_checksum, df=df)
 
 
 _VXLAN: dict[str, Any] = {"udp_checksum": True, "df": "unset", "bound": True, "masquerade": "none"}
@@ -89,7 +92,7 @@ def make_profile(name: str, options: Mapping[str, Any], where: str = "profile") 
     """Return the profile `name` with `options`; raises CourseError naming `where` and the option that does not fit."""
     if not isinstance(name, str) or name not in PROFILES:
         raise CourseError(
-            f"{where}.name: {name!r} is no profile{suggestion(str(name), PROFILES)}; the profiles are {', '.join(PROFILES)}."
+            f"{where}.name: {name!r} is no profile{suggestion(str(name), PROFILES)}; there are {', '.join(PROFILES)}."
         )
     defaults = PROFILES[name]
     for key, value in options.items():
@@ -117,6 +120,7 @@ def _check_option(where: str, key: str, value: Any, default: Any) -> None:
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
-    """Return `, did you mean 'x'` for the nearest known word, or nothing."""
-    near = difflib.get_close_matches(word, list(known), n=1)
-    return f", did you mean {near[0]!r}?" if near else ""
+    """Return ` (did you mean 'x'?)` for the nearest known word, or nothing."""
+    by_lower = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(word.lower(), list(by_lower), n=1)
+    return f" (did you mean {by_lower[near[0]]!r}?)" if near else ""

@@ -87,7 +87,7 @@ class FdbEntry:
 
 @dataclass(frozen=True)
 class Link:
-    """One device of `ip -d link`. `info` is the driver's part: VXLAN id, port, local …, as in `info_data` of `ip -j -d link`."""
+    """One device of `ip -d link`. `info` is the driver's part: VXLAN id, port, local …, the `info_data` of its JSON."""
 
     name: str
     mtu: int

@@ -73,17 +73,17 @@ def _router(cluster: Cluster, router: Router, hosts: Mapping[str, Host]) -> None
     for segment in cluster.segments:
         address = next((a for a in router.addresses if a in segment.subnet), None)
         if address is not None and cluster.switch_of(segment) != router.name:
-            device, port = f"eth{guests}", device_name("sw-", f"{router.name}.{bridge_name(cluster, segment)}")
+            near, port = f"eth{guests}", device_name("sw-", f"{router.name}.{bridge_name(cluster, segment)}")
             guests += 1
             switch = cluster.switch_of(segment)
-            host.link(device, segment.mtu, kind="veth", mac=readable_mac(address), peer=f"{switch}:{port}")
-            host.address(device, _on(segment, address), brd=True)
-            _plug(cluster, segment, hosts, port, f"{router.name}:{device}", segment.mtu, address)
+            host.link(near, segment.mtu, kind="veth", mac=readable_mac(address), peer=f"{switch}:{port}")
+            host.address(near, _on(segment, address), brd=True)
+            _plug(cluster, segment, hosts, port, f"{router.name}:{near}", segment.mtu, address)
     if router.uplink is not None:
         host.link("wan0", 1500, mac=readable_mac(router.uplink.ip))
         host.address("wan0", router.uplink, brd=True)
     if router.default_gateway is not None:
-        device = next((a.dev for a in host.addresses if router.default_gateway in a.interface.network), None)
+        device = _device_towards(host, router.default_gateway)
         host.route("0.0.0.0/0" if router.default_gateway.version == 4 else "::/0", router.default_gateway, device)
     for segment in cluster.segments:
         if not any(a in segment.subnet for a in router.addresses):

@@ -172,8 +172,8 @@ def _write(word: str, style: str, value: Any) -> str:
         return f"{value} "
     if style == "two numbers" and isinstance(value, Mapping):
         return f"{word} {value.get('low')} {value.get('high')} "
-    if style == _TIMER:
-        return f"{word} {float(value):7.2f} "
+    if style == _TIMER and isinstance(value, int | float):
+        return f"{word} {value:7.2f} "
     if style == "unless unset" and value == "unset":
         return ""
     if value == 0 and style in ("ttl auto", "ttl inherit", "none if 0"):

@@ -8,7 +8,7 @@ from ipaddress import ip_address, ip_interface
 from typing import Any
 
 from coursekit.cluster.iproute2.drivers import format_info, parse_info
-from coursekit.cluster.iproute2.words import Words, is_mac, lines_of, require_rows, take_json, weave
+from coursekit.cluster.iproute2.words import Words, is_mac, lines_of, require_rows, take_json, texts, weave
 from coursekit.cluster.tables import HostAddress, Link
 
 _HEAD = {"qdisc": "qdisc", "operstate": "state", "linkmode": "mode", "group": "group", "txqlen": "qlen"}
@@ -227,10 +227,10 @@ def _first_line(link: Link, with_mode: bool) -> str:
         at = f"@{extra['link'] if extra['link'] is not None else 'NONE'}"
     pieces = [f"mtu {link.mtu} "]
     for key, word in _HEAD.items():
-        if key == "operstate" and link.master is not None:
-            pieces.append(f"master {link.master} ")
         if key in extra and (key != "linkmode" or with_mode):
             pieces.append(f"{word} {extra[key]}" + ("" if key == "txqlen" else " "))
+        if key == "qdisc" and link.master is not None:
+            pieces.append(f"master {link.master} ")
     text = weave(pieces, extra.get("head_words"))
     return f"{link.ifindex}: {link.name}{at}: <{','.join(link.flags)}> {text}"
 
@@ -301,7 +301,7 @@ def _time(seconds: object) -> str:
 
 
 def format_addresses(addresses: Iterable[HostAddress], links: Sequence[Link] = ()) -> str:
-    """Return what `ip addr` prints: each of `links` with its addresses, or the addresses alone where no link is given."""
+    """Return what `ip addr` prints: each of `links` with its addresses, or the addresses alone."""
     rows = list(addresses)
     if not links:
         return "".join(f"{format_address(row)}\n" for row in rows)
@@ -327,15 +327,26 @@ def links_from_json(data: Any) -> tuple[Link, ...]:
 def _link_from_json(row: dict[str, Any]) -> Link:
     name = take_json(row, "ifname", str, _WHAT)
     mtu = take_json(row, "mtu", int, _WHAT)
-    flags = take_json(row, "flags", tuple, _WHAT) if "flags" in row else ()
+    flags = take_json(row, "flags", texts, _WHAT) if "flags" in row else ()
     index = take_json(row, "ifindex", int, _WHAT) if "ifindex" in row else 0
     row.pop("addr_info", None)
-    info = take_json(row, "linkinfo", dict, _WHAT) if "linkinfo" in row else {}
+    info = take_json(row, "linkinfo", _mapping, _WHAT) if "linkinfo" in row else {}
     kind, data = str(info.pop("info_kind", "")), info.pop("info_data", None)
     if data is not None and not isinstance(data, dict):
-        data = take_json({"info_data": data}, "info_data", dict, _WHAT)
+        data = take_json({"info_data": data}, "info_data", _mapping, _WHAT)
+    for key in ("info_slave_data", "info_xstats"):
+        if key in info:
+            info[key] = take_json(info, key, _mapping, _WHAT)
+    if "altnames" in row:
+        row["altnames"] = list(take_json(row, "altnames", texts, _WHAT))
     mac, master = row.pop("address", None), row.pop("master", None)
     return Link(name, mtu, kind, mac, flags, master, index, None, data or {}, {**row, **info})
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError
+    return dict(value)
 
 
 _SLAVE_KEYS = ("info_xstats", "info_slave_kind", "info_slave_data", "info_slave_xstats")
@@ -395,7 +406,7 @@ def addresses_to_json(addresses: Iterable[HostAddress], links: Iterable[Link]) -
             k: v
             for k, v in device.items()
             if k in _ADDR_KEYS or k in ("ifindex", "ifname", "flags", "mtu", "master", "address")
-        }  # noqa: E501
+        }
         device["addr_info"] = [_address_to_json(row) for row in rows if row.dev == link.name]
         out.append(device)
     return out

@@ -6,7 +6,17 @@ from collections.abc import Iterable
 from ipaddress import ip_address
 from typing import Any
 
-from coursekit.cluster.iproute2.words import Words, address, is_mac, joined, lines_of, require_rows, take_json, weave
+from coursekit.cluster.iproute2.words import (
+    Words,
+    address,
+    is_mac,
+    joined,
+    lines_of,
+    require_rows,
+    take_json,
+    texts,
+    weave,
+)
 from coursekit.cluster.tables import FdbEntry, Neighbour
 
 STATES = ("PERMANENT", "REACHABLE", "STALE", "DELAY", "PROBE", "INCOMPLETE", "FAILED", "NOARP", "NONE")
@@ -17,7 +27,7 @@ _FDB_VALUES = {"port": "port", "vni": "vni", "src_vni": "src_vni", "via": "viaIf
 
 
 def parse_neighbours(text: str) -> tuple[Neighbour, ...]:
-    """Return the rows of `ip neigh` (with `dev X` in the command, `dev` is ""). CourseError names a line that is none."""
+    """Return the rows of `ip neigh` (with `dev X` in the command, `dev` is ""). Junk: CourseError."""
     rows = []
     for number, line in lines_of(text):
         words = Words(line, number, "ip neigh")
@@ -78,7 +88,7 @@ def neighbours_from_json(data: Any) -> tuple[Neighbour, ...]:
         row = dict(given)
         dst = take_json(row, "dst", lambda v: ip_address(str(v)), "ip neigh")
         dev, lladdr = str(row.pop("dev", "")), row.pop("lladdr", None)
-        state = " ".join(take_json(row, "state", list, "ip neigh")) if "state" in row else ""
+        state = " ".join(take_json(row, "state", texts, "ip neigh")) if "state" in row else ""
         rows.append(Neighbour(dst, dev, lladdr, state, row))
     return tuple(rows)
 
@@ -99,7 +109,7 @@ def neighbours_to_json(rows: Iterable[Neighbour]) -> list[dict[str, Any]]:
 
 
 def parse_fdb(text: str) -> tuple[FdbEntry, ...]:
-    """Return the rows of `bridge fdb` (with `dev X` in the command, `dev` is ""). CourseError names a line that is none."""
+    """Return the rows of `bridge fdb` (with `dev X` in the command, `dev` is ""). Junk: CourseError."""
     rows = []
     for number, line in lines_of(text):
         words = Words(line, number, "bridge fdb")
@@ -167,7 +177,7 @@ def fdb_from_json(data: Any) -> tuple[FdbEntry, ...]:
         if "vlan" in row:
             found["vlan"] = take_json(row, "vlan", int, "bridge fdb")
         found["master"] = row.pop("master", None)
-        found["flags"] = take_json(row, "flags", tuple, "bridge fdb") if "flags" in row else ()
+        found["flags"] = take_json(row, "flags", texts, "bridge fdb") if "flags" in row else ()
         found["state"] = str(row.pop("state", ""))
         rows.append(FdbEntry(mac, **found, extra=row))
     return tuple(rows)

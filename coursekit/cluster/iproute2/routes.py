@@ -7,7 +7,7 @@ from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 
-from coursekit.cluster.iproute2.words import Words, address, joined, lines_of, require_rows, take_json, weave
+from coursekit.cluster.iproute2.words import Words, address, joined, lines_of, require_rows, take_json, texts, weave
 from coursekit.cluster.tables import Address, Network, NextHop, Route
 
 TYPES = (
@@ -29,6 +29,7 @@ _BEFORE = ("from", "nhid", "tos")
 _AFTER = ("mark", "realm", "uid", "expires", "error")
 _LAST = ("iif", "pref")
 _WHAT = "ip route"
+_DEFAULT = IPv4Network("0.0.0.0/0")
 
 
 def parse_routes(text: str, table: str = "main", family: int | None = None) -> tuple[Route, ...]:
@@ -99,9 +100,9 @@ def _keep_encap(words: Words, stream: Any) -> None:
         words.keep()
 
 
-def _destination(word: str, words: Words) -> Network | None:
+def _destination(word: str, words: Words) -> Network:
     if word == "default":
-        return None
+        return _DEFAULT
     try:
         return ip_network(word)
     except ValueError:
@@ -110,11 +111,11 @@ def _destination(word: str, words: Words) -> Network | None:
 
 def _with_family(row: Route, family: int | None) -> Route:
     """Say which family a `default` belongs to: its gateway or source shows it, else IPv6's own `pref`."""
-    if row.dst is not None:
+    if row.dst is not _DEFAULT:
         return row
     shown = [a for a in (row.prefsrc, row.via, *(hop.via for hop in row.nexthops)) if a is not None]
     version = shown[0].version if shown else family or (6 if "pref" in row.extra else 4)
-    return replace(row, dst=IPv6Network("::/0") if version == 6 else IPv4Network("0.0.0.0/0"))
+    return replace(row, dst=IPv6Network("::/0") if version == 6 else _DEFAULT)
 
 
 def _parse_nexthop(words: Words) -> NextHop:
@@ -207,7 +208,7 @@ def routes_from_json(data: Any, table: str = "main", family: int | None = None) 
 def _route_from_json(row: dict[str, Any], table: str, family: int | None) -> Route:
     found: dict[str, Any] = {"table": row.get("table", table)}
     encap = _encap(row)
-    dst = take_json(row, "dst", lambda v: None if v == "default" else ip_network(str(v)), _WHAT)
+    dst = take_json(row, "dst", lambda v: _DEFAULT if v == "default" else ip_network(str(v)), _WHAT)
     for key, name in (("gateway", "via"), ("prefsrc", "prefsrc")):
         if key in row:
             found[name] = take_json(row, key, lambda v: ip_address(str(v)), _WHAT)
@@ -219,17 +220,23 @@ def _route_from_json(row: dict[str, Any], table: str, family: int | None) -> Rou
     if "metric" in row:
         found["metric"] = take_json(row, "metric", int, _WHAT)
     if "flags" in row:
-        found["flags"] = take_json(row, "flags", tuple, _WHAT)
+        found["flags"] = take_json(row, "flags", texts, _WHAT)
     if "nexthops" in row:
         found["nexthops"] = tuple(
             _nexthop_from_json(dict(hop)) for hop in require_rows(row.pop("nexthops"), "nexthops")
         )
     if "metrics" in row:
-        metrics = take_json(row, "metrics", lambda v: dict(v[0]), _WHAT)
+        metrics = take_json(row, "metrics", _first_object, _WHAT)
         found["mtu"] = metrics.pop("mtu", None)
         if metrics or found["mtu"] is None:
             row["metrics"] = metrics
     return _with_family(Route(dst=dst, **found, extra={**encap, **row}), family)
+
+
+def _first_object(value: Any) -> dict[str, Any]:
+    if not isinstance(value, list) or len(value) != 1 or not isinstance(value[0], dict):
+        raise TypeError
+    return dict(value[0])
 
 
 def _encap(row: dict[str, Any]) -> dict[str, Any]:

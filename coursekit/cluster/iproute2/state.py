@@ -115,9 +115,10 @@ def format_state_text(tables: Mapping[str, HostTables], sections: tuple[str, ...
 
 
 def parse_state_json(data: str | bytes | Mapping[str, Any]) -> dict[str, HostTables]:
-    """Return the tables of every host of a state.json ({host: {link, addr, route, route_local, neigh, fdb}}, each as -j prints it).
+    """Return the tables of every host of a state.json.
 
-    Sections may be missing. Raises CourseError naming host and section.
+    Its shape is {host: {link, addr, route, route_local, neigh, fdb}}, each as -j prints it; any may be missing.
+    Raises CourseError naming host and section.
     """
     if isinstance(data, str | bytes):
         try:
@@ -130,7 +131,7 @@ def parse_state_json(data: str | bytes | Mapping[str, Any]) -> dict[str, HostTab
 
 
 def _first_wins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Keep the first of equal keys: `ip -j` prints a route's dst, then the `dst` of its `encap ip` under the same key."""
+    """Keep the first of equal keys: `ip -j` gives the `dst` of an `encap ip` the key of the route's own."""
     return dict(reversed(pairs)) if len({key for key, _ in pairs}) < len(pairs) else dict(pairs)
 
 

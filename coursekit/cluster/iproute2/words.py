@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from ipaddress import ip_address
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from coursekit.cluster.tables import Address
 from coursekit.errors import CourseError
@@ -30,7 +30,13 @@ class Words:
             self._at += 1
             yield self._words[self._at - 1][1]
 
-    def value(self, convert: Callable[[str], T] = str) -> T:  # type: ignore[assignment]
+    @overload
+    def value(self) -> str: ...
+
+    @overload
+    def value(self, convert: Callable[[str], T]) -> T: ...
+
+    def value(self, convert: Callable[[str], Any] = str) -> Any:
         """Take the value after the word at hand; CourseError if there is none or it does not fit."""
         word = self._words[self._at - 1][1]
         if self._at >= len(self._words):
@@ -123,6 +129,13 @@ def take_json(row: dict[str, Any], key: str, convert: Callable[[Any], T], what: 
         return convert(value)
     except (ValueError, TypeError, AttributeError):
         raise CourseError(f"{what}: {key} is {value!r}, which is not what `ip -j` prints there.") from None
+
+
+def texts(value: Any) -> tuple[str, ...]:
+    """Return a JSON list of strings as a tuple; TypeError for anything else."""
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise TypeError
+    return tuple(value)
 
 
 def joined(lines: Iterable[str]) -> str:
