@@ -16,6 +16,7 @@ from coursekit.packets.encapsulation import ENCAPSULATIONS, Encapsulation
 from coursekit.packets.matching import Match
 
 T = TypeVar("T")
+Remote = tuple[bytes, bytes, bytes]  # outer destination, Ethernet header, inner Ethernet header, both without the type
 
 
 def most(values: Iterable[T], default: T) -> T:
@@ -94,7 +95,7 @@ class Learned:
     target: Callable[[Match], bytes] = lambda item: b""
     link: Callable[[Match], bytes] = lambda item: b""  # Ethernet header without its EtherType
     inner_link: Callable[[Match], bytes] = lambda item: b""
-    remotes: dict[bytes, tuple[bytes, bytes, bytes]] = field(default_factory=dict)
+    remotes: dict[bytes, Remote] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def shown(self) -> dict[str, Any]:
@@ -124,40 +125,43 @@ def _shown_link(link: bytes, prefix: str) -> dict[str, Any]:
 
 
 def learn(
-    coming: Sequence[Match], encap: Encapsulation, fixed: dict[str, Any], src: str | None, dst: str | None
+    coming: Sequence[Match], leaving: Sequence[Match], encap: Encapsulation, fixed: dict[str, Any],
+    src: str | None, dst: str | None,
 ) -> Learned:
-    """Read off what the encapsulation leaves open, and nobody has given."""
+    """Read off what the encapsulation leaves open, and nobody has given.
+
+    Frames of the other direction (`leaving`) show the same nodes from the other side: they decide where frames that
+    enter are at odds with one another.
+    """
     learned = Learned(encap)
     sure = [item for item in coming if item.exact] or list(coming)
     if not sure:
         return learned
+    back = [item for item in leaving if item.exact]
     if encap.kind == "vxlan":
-        learned.encap = _learn_vxlan(sure, encap, fixed, learned.notes)
+        learned.encap = _learn_vxlan(sure, back, encap, fixed, learned.notes)
     learned.device = _at_device(sure)
     if encap.kind != "native":
-        learned.source = ip_address(src).packed if src else most((outer_ends(i)[0] for i in sure), b"")
-
-    def remote(item: Match) -> tuple[bytes, bytes, bytes]:
-        target = outer_ends(item)[1] if encap.kind != "native" else b""
-        if dst and target:
-            target = ip_address(dst).packed
-        link = item.first.data[: item.slot.link - 2] if item.first.linktype == "ethernet" else b""
-        return target, link, b"" if learned.device else inner_link(item)[:-2]
-
-    everywhere = Counter(remote(item) for item in sure)
-    by_target: dict[bytes, list[tuple[bytes, bytes, bytes]]] = defaultdict(list)
+        sources = _elect((outer_ends(i)[0] for i in sure), (outer_ends(i)[1] for i in back))
+        learned.source = ip_address(src).packed if src else sources
+    there: dict[bytes, list[Match]] = defaultdict(list)
+    returning: dict[bytes, list[Match]] = defaultdict(list)
     for item in sure:
-        by_target[ends(item.inside.packet)[1]].append(remote(item))
-    for address, seen in by_target.items():
-        best = most(seen, seen[0])
-        if seen.count(best) == 1 and all(best):
+        there[ends(item.inside.packet)[1]].append(item)
+    for item in back:
+        returning[ends(item.inside.packet)[0]].append(item)
+    for address, items in there.items():
+        learned.remotes[address] = _remote(items, returning[address], learned, dst)
+    everywhere = Counter(learned.remotes[ends(item.inside.packet)[1]] for item in sure)
+    for address, items in there.items():
+        own = learned.remotes[address]
+        if len(items) == 1 and all(own):
             # a lone frame that is like many others but for one part is more likely damaged than a node of its own
-            alike = [r for r in everywhere if sum(a == b for a, b in zip(r, best, strict=True)) == 2]
-            best = max([best, *alike], key=lambda r: everywhere[r])
-        learned.remotes[address] = best
-    anyone = most(everywhere.elements(), next(iter(everywhere)))
+            alike = [r for r in everywhere if sum(x == y for x, y in zip(r, own, strict=True)) == 2]
+            learned.remotes[address] = max([own, *alike], key=lambda r: everywhere[r])
+    anyone = everywhere.most_common(1)[0][0]
 
-    def known(item: Match) -> tuple[bytes, bytes, bytes]:
+    def known(item: Match) -> Remote:
         return learned.remotes.get(ends(item.inside.packet)[1], anyone)
 
     learned.target = lambda item: known(item)[0]
@@ -166,16 +170,46 @@ def learn(
     return learned
 
 
+def _elect(shown: Iterable[T], mirrored: Iterable[T]) -> T:
+    """Return what most frames show; of equals what the other direction shows too, else the first."""
+    votes = Counter({value: 2 * count for value, count in Counter(shown).items()})
+    for witness, _ in Counter(mirrored).most_common(1):
+        if witness in votes:
+            votes[witness] += 1
+    return votes.most_common(1)[0][0]
+
+
+def _remote(items: Sequence[Match], back: Sequence[Match], learned: Learned, dst: str | None) -> Remote:
+    """Return what the frames to one destination show of the node behind which it is."""
+    def links(matches: Sequence[Match]) -> list[bytes]:
+        frames = [(item, frame) for item in matches for frame in item.frames if frame]
+        return [frame.data[: item.slot.link - 2] if frame.linktype == "ethernet" else b"" for item, frame in frames]
+
+    def swapped(link: bytes) -> bytes:
+        return link[6:12] + link[:6] + link[12:]
+
+    target = inner = b""
+    if learned.encap.kind != "native":
+        target = _elect((outer_ends(i)[1] for i in items), (outer_ends(i)[0] for i in back))
+        target = ip_address(dst).packed if dst else target
+    if not learned.device:
+        inner = _elect((inner_link(i)[:-2] for i in items), (swapped(inner_link(i)[:-2]) for i in back))
+    return target, _elect(links(items), map(swapped, links(back))), inner
+
+
 def _learn_vxlan(
-    sure: Sequence[Match], encap: Encapsulation, fixed: dict[str, Any], notes: list[str]
+    sure: Sequence[Match], back: Sequence[Match], encap: Encapsulation, fixed: dict[str, Any], notes: list[str]
 ) -> Encapsulation:
     """Return the encapsulation with the port, VNI and checksum policy that the frames show."""
-    def number(at: int, size: int) -> int:
-        found = (int.from_bytes(i.first.data[i.slot.link + i.slot.outer + at :][:size], "big") for i in sure)
-        return most(found, 0)
+    def numbers(matches: Sequence[Match], at: int, size: int) -> list[int]:
+        starts = [(item.first.data, item.slot.link + item.slot.outer + at) for item in matches]
+        return [int.from_bytes(data[start : start + size], "big") for data, start in starts]
 
-    zero = most((not any(i.first.data[i.slot.link + i.slot.outer + 6 :][:2]) for i in sure), False)
-    shown = {"port": number(2, 2), "vni": number(12, 3), "udp_checksum": not zero}
+    shown = {
+        "port": _elect(numbers(sure, 2, 2), numbers(back, 2, 2)),
+        "vni": _elect(numbers(sure, 12, 3), numbers(back, 12, 3)),
+        "udp_checksum": _elect(map(bool, numbers(sure, 6, 2)), map(bool, numbers(back, 6, 2))),
+    }
     other = next(
         (
             known for known in ENCAPSULATIONS.values()

@@ -20,6 +20,8 @@ ENVELOPE = {"vxlan": 16, "ipip": 0, "native": 0}  # bytes between the outer IP h
 NEAR = 4  # a damaged field is at most this long
 WINDOW = 64  # how many frames of one size are looked at, where only nearness can tell
 
+Piece = tuple[int, bytes, bool]  # where in the frame, what, and whether that is an IP packet
+
 
 @dataclass(frozen=True)
 class Inside:
@@ -289,17 +291,21 @@ class _Matcher:
     def damaged_pieces(self, waiting: Sequence[Inside]) -> None:
         self.cut(waiting, exact=False)
 
-    def _pieces(self, first: Frame, pieces: Sequence[tuple[int, bytes]], exact: bool) -> list[Frame | None]:
+    def _pieces(self, first: Frame, pieces: Sequence[Piece], exact: bool) -> list[Frame | None]:
         """Return the frame of each piece; None for one that is not there."""
         place = self.order[first.number]
         around = (*self.outside[place + 1 : place + 1 + WINDOW], *self.outside[max(0, place - WINDOW) : place])
         later = [frame for frame in around if frame.number not in self.used]
         frames: list[Frame | None] = []
-        for number, (at, data) in enumerate(pieces):
+        for number, (at, data, is_packet) in enumerate(pieces):
             candidates = [first] if number == 0 else [frame for frame in later if frame not in frames]
+            if not is_packet:  # a later fragment: its IP identification says what it belongs to
+                start = at - 16
+                kin = [frame for frame in candidates if frame.data[start : start + 2] == first.data[start : start + 2]]
+                candidates = kin if exact else kin + candidates
             near = (
                 frame for frame in candidates
-                if len(frame.data) == at + len(data) and _same(frame.data[at:], data, number == 0 or at > 40, exact)
+                if len(frame.data) == at + len(data) and _same(frame.data[at:], data, is_packet, exact)
             )
             frames.append(next(near, first if number == 0 and not exact else None))
         return frames
@@ -317,29 +323,29 @@ def _distance(one: bytes, other: bytes) -> int:
     return sum(a != b for a, b in zip(one, other, strict=False)) + abs(len(one) - len(other))
 
 
-def _ways(packet: bytes, first: Frame, slot: Slot) -> Iterator[tuple[str, int, list[tuple[int, bytes]]]]:
+def _ways(packet: bytes, first: Frame, slot: Slot) -> Iterator[tuple[str, int, list[Piece]]]:
     """Yield the ways to cut the packet that give a first frame of that size: how, for which MTU, offset and data."""
     held = len(first.data) - slot.at
     try:
         parts = segment(packet, held - header_length(packet) - _transport_header(packet))
         if len(parts) > 1:
-            yield "segments", len(parts[0]), [(slot.at, part) for part in parts]
+            yield "segments", len(parts[0]), [(slot.at, part, True) for part in parts]
     except CourseError:
         pass
     if packet[0] >> 4 == 4:
         loose = packet[:6] + (int.from_bytes(packet[6:8], "big") & ~DF).to_bytes(2, "big") + packet[8:]
         try:
             if len(fragment(loose, held)[0]) == held:
-                yield "inner", held, [(slot.at, part) for part in fragment(loose, held)]
+                yield "inner", held, [(slot.at, part, True) for part in fragment(loose, held)]
         except CourseError:
             pass
     if slot.outer == 20:
         before = slot.envelope + slot.inner_link
         step = len(first.data) - slot.link - slot.outer
         if step % 8 == 0 and step > before:
-            pieces = [(slot.at, packet[: step - before])]
+            pieces = [(slot.at, packet[: step - before], True)]
             rest = packet[step - before :]
-            pieces += [(slot.link + 20, rest[at : at + step]) for at in range(0, len(rest), step)]
+            pieces += [(slot.link + 20, rest[at : at + step], False) for at in range(0, len(rest), step)]
             yield "outer", slot.outer + step, pieces
 
 

@@ -108,7 +108,9 @@ def prove(
     matches = match(packets, frames, encap.kind)
     down = 1 + (hops if encap.kind == "native" else 0)
     coming = entering(matches, src, down)
-    learned = learn(coming, encap, fixed, src, dst)
+    numbers = {item.inside.frame.number for item in coming}
+    leaving = [item for item in matches if item.inside.frame.number not in numbers]
+    learned = learn(coming, leaving, encap, fixed, src, dst)
     different, compared = [], 0
     for item in coming:
         for found, expected in _rebuilt(item, learned, down, hops):
