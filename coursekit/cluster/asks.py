@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from ipaddress import ip_network
 from zlib import crc32
 
-from coursekit.cluster.lookup import lookup
+from coursekit.cluster.lookup import lookup, lookup_fdb, lookup_neighbour
 from coursekit.cluster.network import Host, Network
 from coursekit.cluster.path import Decision
 from coursekit.cluster.tables import Address, FdbEntry, HostAddress, Link, Neighbour, Route
@@ -26,15 +27,11 @@ def local(host: Host, address: Address) -> Decision:
     rows = tuple(r for r in host.tables.local_routes if r.dst.version == address.version)
     if rows:
         found = lookup(rows, address)
-        row = found.winner if found.winner and found.winner.type in ("local", "anycast") else None
+        row = found.winner if found.winner and found.winner.type in ("local", "anycast", "broadcast") else None
         considered = found.matches
     else:  # tables without a local table: what the kernel would put there
         own = [a for a in host.tables.addresses if a.interface.ip == address]
-        row = (
-            Route(own[0].interface.network.__class__(address), dev=own[0].dev, type="local", table="local")
-            if own
-            else None
-        )
+        row = Route(ip_network(address), dev=own[0].dev, type="local", table="local") if own else None
         considered = (row,) if row else ()
     why = f"{address} is an address of this host" if row else f"{address} is no address of this host"
     return Decision("local", str(address), row, why, considered)
@@ -46,7 +43,7 @@ def route(host: Host, dst: Address, src: Address) -> tuple[Route | None, Decisio
     Routes over a device that is down do not count (the kernel removes them with the link).
     """
     down = {link.name for link in host.tables.links if not link.up}
-    rows = tuple(r for r in host.tables.routes if r.dev not in down and r.type != "throw")
+    rows = tuple(r for r in host.tables.routes if r.dev not in down)
     found = lookup(rows, dst)
     decision = Decision("route", str(dst), found.winner, found.why, found.matches)
     winner = found.winner
@@ -81,24 +78,21 @@ def source_address(host: Host, way: Route, version: int) -> Address | None:
 
 def neighbour(network: Network, host: Host, link: Link, hop: Address) -> Decision:
     """Return the decision which MAC `hop` has on a link; its row is None when nobody there answers."""
-    rows = tuple(n for n in host.tables.neighbours if n.dst == hop and n.dev == link.name)
-    known = [n for n in rows if n.lladdr and n.state not in _UNRESOLVED]
-    if known:
-        return Decision("neigh", str(hop), known[0], f"{hop} is known on {link.name}", rows, "eth.dst")
+    found = lookup_neighbour(host.tables.neighbours, hop, link.name)
+    if found.winner and found.winner.lladdr and found.winner.state not in _UNRESOLVED:
+        return Decision("neigh", str(hop), found.winner, found.why, found.matches, "eth.dst")
     for name, device in on_link(network, host, link):
         other = network.host(name)
         if _answers(other, device, hop):
             row = Neighbour(hop, link.name, other.link(device).mac, "REACHABLE")
-            return Decision(
-                "neigh", str(hop), row, f"not known yet, so asked for: {name}:{device} answers", rows, "eth.dst"
-            )
-    state = f"its row is {rows[0].state}" if rows else "no row"
-    why = f"{state}, and nobody on {link.name} answers when asked who has {hop}"
-    return Decision("neigh", str(hop), None, why, rows, "eth.dst")
+            why = f"{found.why}; {name}:{device} answers"
+            return Decision("neigh", str(hop), row, why, found.matches, "eth.dst")
+    why = f"{found.why}; nobody on {link.name} says who has {hop}"
+    return Decision("neigh", str(hop), None, why, found.matches, "eth.dst")
 
 
 def _answers(host: Host, device: str, hop: Address) -> bool:
-    """Whether a host answers ARP for an address: for its own on any device, and for what it routes where proxy_arp is on."""
+    """Whether a host answers ARP for an address: its own on any device, and what it routes where proxy_arp is on."""
     if hop in host.addresses(device if hop.version == 6 else None):
         return True
     if device not in host.proxy_arp or not host.forwarding or hop.version == 6:
@@ -136,7 +130,7 @@ def _ways_out(network: Network, host: Host, link: Link) -> list[tuple[str, str]]
         ports = [port for port in host.tables.links if port.master == link.name]
         return [end for port in ports for end in _ways_out(network, host, port)]
     if link.kind == "vxlan":
-        remotes = [entry.dst for entry in vxlan_remotes(host, link, BROADCAST).considered]
+        remotes = vxlan_remotes(host, link, BROADCAST)[1]
         return [
             (name, other.name)
             for name, far in network.hosts.items()
@@ -159,9 +153,10 @@ def bridge_port(network: Network, host: Host, bridge: Link, mac: str) -> Decisio
     if mac == bridge.mac:
         row = FdbEntry(mac, bridge.name, master=bridge.name, state="permanent")
         return Decision("fdb", mac, row, f"it is {bridge.name}'s own: up into the host", (row,))
-    rows = tuple(e for e in host.tables.fdb if e.mac == mac and e.dev in ports and e.master == bridge.name)
-    if rows:
-        return Decision("fdb", mac, rows[0], f"{bridge.name} has it behind port {rows[0].dev}", rows)
+    found = lookup_fdb((e for e in host.tables.fdb if e.dev in ports and e.master), mac, bridge.name)
+    if found.winner:
+        why = f"{bridge.name} has it behind port {found.winner.dev}"
+        return Decision("fdb", mac, found.winner, why, found.matches)
     for port in ports.values():
         for name, device in (end for start in _ways_out(network, host, port) for end in _beyond(network, start)):
             if network.host(name).link(device).mac == mac:
@@ -186,17 +181,9 @@ def _beyond(network: Network, start: tuple[str, str]) -> Iterator[tuple[str, str
     yield from (end for end in on_link(network, host, bridge) if end != start)
 
 
-def vxlan_remotes(host: Host, link: Link, mac: str) -> Decision:
-    """Return the decision to which nodes a VXLAN device sends a frame for `mac`; `considered` has all of them."""
-    entries = [e for e in host.tables.fdb if e.dev == link.name and e.dst is not None]
-    found = tuple(e for e in entries if e.mac == mac)
-    if found:
-        return Decision("fdb", mac, found[0], f"{mac} lives on the node {found[0].dst}", found, "ip.dst")
-    flood = tuple(e for e in entries if e.mac == NOBODY)
-    if flood:
-        return Decision(
-            "fdb", mac, flood[0], f"no row for {mac}: the all-zeros row says where to flood", flood, "ip.dst"
-        )
-    return Decision(
-        "fdb", mac, None, f"no row for {mac} in {link.name}, and no all-zeros row to flood to", (), "ip.dst"
-    )
+def vxlan_remotes(host: Host, link: Link, mac: str) -> tuple[Decision, tuple[Address, ...]]:
+    """Return the decision to which nodes a VXLAN device sends a frame for `mac`, and their addresses."""
+    found = lookup_fdb((e for e in host.tables.fdb if e.dev == link.name and e.dst is not None), mac, link.name)
+    decision = Decision("fdb", mac, found.winner, found.why, found.matches, "ip.dst")
+    chosen = [row.dst for row in found.matches if found.winner and row.mac == found.winner.mac]
+    return decision, tuple(dst for dst in chosen if dst is not None)

@@ -12,12 +12,13 @@ def complain(
     world: World, trip: Trip, host: Host, mark: Mark, complaint: icmp.Complaint, cause: Datagram, mtu: int = 0
 ) -> list[Event]:
     """Start the trip of an error about `cause`, or record why none is sent; `mark` is where the cause got stuck."""
-    if not icmp.may_complain(cause):
+    own = asks.local(host, cause.dst).row
+    if not icmp.may_complain(cause) or (own is not None and own.type == "broadcast"):
         return []
     child = Trip(host.name, cause.data)
     trip.caused.append(child)
     src = cause.dst
-    if asks.local(host, cause.dst).row is None:
+    if own is None:
         mine = asks.local(host, cause.src).row is not None
         way, decision = asks.route(host, cause.src, cause.dst)
         found = cause.src if mine else way and asks.source_address(host, way, cause.version)

@@ -30,8 +30,8 @@ class Datagram:
         minimum = {4: 20, 6: 40}.get(self.data[0] >> 4, 0) if size else 0
         if not minimum or size < minimum or size < self.header_length or self.length != size:
             raise CourseError(
-                f"{size} bytes starting with {self.data[:4].hex() or 'nothing'} are no whole IP packet: an IPv4 or IPv6 "
-                "header whose length matches was expected, with no Ethernet header in front."
+                f"{size} bytes starting with {self.data[:4].hex() or 'nothing'} are no whole IP packet: an IPv4 or "
+                "IPv6 header whose length matches was expected, with no Ethernet header in front."
             )
 
     @property
@@ -146,7 +146,7 @@ def _u16(data: bytes | bytearray, at: int) -> int:
 
 
 def with_address(data: bytes, *, src: Address | None = None, dst: Address | None = None) -> bytes:
-    """Return an IPv4 packet (or the quoted start of one) with addresses rewritten as NAT does: checksums follow (RFC 1624)."""
+    """Return an IPv4 packet (or a quoted start of one) with addresses rewritten; checksums follow (RFC 1624)."""
     head = (data[0] & 15) * 4
     new = (src.packed if src else data[12:16]) + (dst.packed if dst else data[16:20])
     header = with_checksum(data[:12] + new + data[20:head])

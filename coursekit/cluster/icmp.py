@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from scapy.layers.inet import ICMP, IP
 from scapy.layers.inet6 import ICMPv6DestUnreach, ICMPv6PacketTooBig, ICMPv6TimeExceeded, IPv6
-from scapy.packet import Raw
+from scapy.packet import Packet, Raw
 
 from coursekit.cluster.datagram import Datagram
 from coursekit.cluster.tables import Address
@@ -70,19 +70,20 @@ def may_complain(cause: Datagram) -> bool:
 
 
 def build(complaint: Complaint, cause: Datagram, src: Address, ip_id: int, mtu: int = 0) -> bytes:
-    """Return the IP packet by which `src` complains to the sender of `cause`; `mtu` is that of a "fragmentation needed"."""
+    """Return the IP packet by which `src` complains to the sender of `cause`; `mtu` goes with FRAG_NEEDED."""
     if cause.version == 6:
         kind, code = complaint.icmp6
         quoted = Raw(cause.data[: 1280 - 48])
-        message = {
-            1: lambda: ICMPv6DestUnreach(code=code),
-            2: lambda: ICMPv6PacketTooBig(mtu=mtu),
-            3: lambda: ICMPv6TimeExceeded(code=code),
-        }[kind]()
+        if kind == 2:
+            message: Packet = ICMPv6PacketTooBig(code=code, mtu=mtu)
+        else:
+            message = ICMPv6DestUnreach(code=code) if kind == 1 else ICMPv6TimeExceeded(code=code)
         return bytes(IPv6(src=str(src), dst=str(cause.src), hlim=64) / message / quoted)
     kind, code = complaint.icmp
     head = IP(src=str(src), dst=str(cause.src), tos=0xC0 | (cause.tos & 0x1E), id=ip_id, ttl=64)
-    header = ICMP(type=kind, code=code, **({"nexthopmtu": mtu} if complaint is FRAG_NEEDED else {}))
+    header = ICMP(type=kind, code=code)
+    if complaint is FRAG_NEEDED:
+        header.nexthopmtu = mtu
     return bytes(head / header / Raw(cause.data[: 576 - 28]))
 
 
@@ -104,5 +105,5 @@ def mtu_of(error: Datagram) -> int | None:
 def words(error: Datagram) -> str:
     """Return what ping prints for an error, after the address and sequence number."""
     table = _WORDS if error.version == 4 else _WORDS6
-    unknown = "ICMP type {0} code {1}".format(*(error.icmp or (0, 0)))
-    return table.get(error.icmp or (0, 0), unknown).format(mtu=mtu_of(error))
+    kind, code = error.icmp or (0, 0)
+    return table.get((kind, code), f"ICMP type {kind} code {code}").format(mtu=mtu_of(error))

@@ -7,7 +7,6 @@ says how it ended. It reads tables, never profile names: recorded, generated or 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from ipaddress import ip_address
 
 from coursekit.cluster import asks, icmp, probes, stack, wire
@@ -58,7 +57,8 @@ def _step(world: World, event: Event) -> list[Event]:
 
 def ping(
     network: Network, src: str, dst: str, size: int = 56, df: bool | None = None, ttl: int = 64, *,
-    tos: int = 0, seq: int = 1, ident: int = 1, payload: bytes | None = None, wait: float = 10.0, draws: Draws | None = None,
+    tos: int = 0, seq: int = 1, ident: int = 1, payload: bytes | None = None, wait: float = 10.0,
+    draws: Draws | None = None,
 ) -> Journey:  # fmt: skip
     """Send one echo request of `size` data bytes from host `src` to a host or address `dst`; the answer is the reply.
 
@@ -83,7 +83,9 @@ def _ends(network: Network, src: str, dst: str) -> tuple[Address, Address]:
     except ValueError:
         if dst not in network.hosts:
             known = ", ".join(network.hosts)
-            raise CourseError(f"{dst!r} is neither an IP address nor a host of this network; the hosts are {known}.") from None
+            raise CourseError(
+                f"{dst!r} is neither an IP address nor a host of this network; the hosts are {known}."
+            ) from None
         own = {a.version for a in host.addresses()}
         version = 4 if 4 in own and network.host(dst).addresses(version=4) else None
         target = network.address_of(dst, version)
@@ -118,7 +120,9 @@ def traceroute(
 
 def _journey(trip: Trip) -> Journey:
     """Turn a finished trip into what is shown: stops, how it ended, the reply that matters, what was learned."""
-    stops = tuple(Stop(m.host, m.device, m.action, m.frame, m.note, tuple(m.decisions), m.direction) for m in trip.marks)
+    stops = tuple(
+        Stop(m.host, m.device, m.action, m.frame, m.note, tuple(m.decisions), m.direction) for m in trip.marks
+    )
     replies = [_journey(child) for child in trip.caused]
     told = next((n for n, child in enumerate(trip.caused) if _tells(child, trip)), None)
     reply = replies[told or 0] if replies else None
@@ -128,7 +132,7 @@ def _journey(trip: Trip) -> Journey:
 
 
 def _tells(child: Trip, parent: Trip) -> bool:
-    """Whether a trip brought the parent's sender an ICMP error about the parent's own packet, not about an outer one."""
+    """Whether a trip brought the parent's sender an ICMP error about the parent's packet, not about an outer one."""
     if child.reached != parent.origin or not child.taken or not (error := Datagram(child.taken)).is_icmp_error:
         return False
     sent, quoted = Datagram(parent.packet), error.quoted
@@ -149,5 +153,9 @@ def _outcome(trip: Trip, stops: tuple[Stop, ...], error: Datagram | None, reply:
         return Outcome("delivered", "", None, last, stops[-1].note)
     if reply is not None:
         fate = reply.outcome
-        why += f"; it complains, but to {reply.stops[-1].host}" if fate.kind == "delivered" else f"; its complaint is lost: {fate.reason}"
+        why += (
+            f"; it complains, but to {reply.stops[-1].host}"
+            if fate.kind == "delivered"
+            else f"; its complaint is lost: {fate.reason}"
+        )
     return Outcome("lost", "", None, last, why)

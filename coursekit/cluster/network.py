@@ -37,7 +37,7 @@ class Masquerade:
 
 @dataclass(frozen=True)
 class Filter:
-    """A rule that drops: at a hook of the IP stack, or (`hook="ingress"`) at a device, before any stack sees the frame."""
+    """A rule that drops: at a hook of the IP stack, or (`hook="ingress"`) at a device, before the stack."""
 
     hook: str  # ingress, input, forward, output
     protocol: int | None = None  # IP protocol number: 1 ICMP, 4 IPIP, 17 UDP; None: any
@@ -106,6 +106,22 @@ class Network:
     def owner(self, address: Address) -> str | None:
         """Return the host that has `address` on a device, or None."""
         return next((name for name, host in self.hosts.items() if address in host.addresses()), None)
+
+    def pods(self, node: str | None = None) -> tuple[str, ...]:
+        """Return the hosts that neither forward nor hold a bridge; with `node`, those that are plugged into it."""
+        found = (
+            name
+            for name, host in self.hosts.items()
+            if not host.forwarding and not any(link.kind == "bridge" for link in host.tables.links)
+        )
+        if node is None:
+            return tuple(found)
+        ends = {self.cables.get(f"{node}:{link.name}", "").partition(":")[0] for link in self.host(node).tables.links}
+        return tuple(name for name in found if name in ends)
+
+    def nodes(self) -> tuple[str, ...]:
+        """Return the hosts that pods are plugged into."""
+        return tuple(name for name in self.hosts if self.pods(name))
 
     def address_of(self, name: str, version: int | None = None) -> Address:
         """Return the address one would ping to reach a host: of its first device with one, tunnels last."""

@@ -26,7 +26,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class Stop:
-    """A packet at one capture point. `frame` is what `tcpdump -i device` on `host` would record there, or None if nothing passes."""
+    """A packet at one capture point. `frame` is what `tcpdump -i device` on `host` would record there; None: nothing."""
 
     host: str
     device: str
@@ -66,7 +66,7 @@ class PathMtu:
 
 @dataclass(frozen=True)
 class Journey:
-    """One packet through the tables, stop by stop, and what came back (`reply`: an answer or an ICMP error), if anything."""
+    """One packet through the tables, stop by stop, and what came back, if anything: an answer or an ICMP error."""
 
     stops: tuple[Stop, ...]
     outcome: Outcome

@@ -31,7 +31,7 @@ def ping_line(journey: Journey, seq: int = 1) -> str:
     if outcome.kind == "error":
         return f"From {outcome.sender} icmp_seq={seq} {outcome.symptom}"
     reply = journey.reply
-    if reply is None or reply.outcome.kind != "delivered":
+    if outcome.kind != "delivered" or reply is None or reply.outcome.kind != "delivered":
         return ""
     answer = packet_at(reply.stops[-1])
     if answer is None:

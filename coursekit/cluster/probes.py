@@ -32,9 +32,10 @@ def echo_request(
     src: Address, dst: Address, *, size: int = 56, df: bool = True, ttl: int = 64, tos: int = 0,
     ident: int = 1, seq: int = 1, ip_id: int = 1, payload: bytes | None = None,
 ) -> bytes:  # fmt: skip
-    """Return ping's echo request with `size` bytes of data: 16 bytes of time (zero here), then 0x10, 0x11, …
+    """Return ping's echo request with `size` bytes of data.
 
-    `payload` replaces that data. Raises CourseError for a size that fits in no IP packet.
+    ping's data are 16 bytes of time (zero here), then 0x10, 0x11, …; `payload` replaces them. Raises CourseError for
+    a size that fits in no IP packet.
     """
     if not 0 <= size <= _MAX_PAYLOAD:
         raise CourseError(f"A ping carries 0 to {_MAX_PAYLOAD} bytes of data; {size} was asked for.")
@@ -84,10 +85,10 @@ def echo_reply(request: Datagram, ip_id: int) -> bytes:
     body = request.payload
     ident, seq = int.from_bytes(body[4:6], "big"), int.from_bytes(body[6:8], "big")
     if request.version == 6:
-        reply = ICMPv6EchoReply(id=ident, seq=seq, data=body[8:])
-        return bytes(_ip(request.dst, request.src, 64, request.tos, 0, False) / reply)
-    reply = ICMP(type=0, code=0, id=ident, seq=seq)
-    return bytes(_ip(request.dst, request.src, 64, request.tos, ip_id, False) / reply / Raw(body[8:]))
+        echo = ICMPv6EchoReply(id=ident, seq=seq, data=body[8:])
+        return bytes(_ip(request.dst, request.src, 64, request.tos, 0, False) / echo)
+    reply = ICMP(type=0, code=0, id=ident, seq=seq) / Raw(body[8:])
+    return bytes(_ip(request.dst, request.src, 64, request.tos, ip_id, False) / reply)
 
 
 def reset(segment: Datagram) -> bytes:

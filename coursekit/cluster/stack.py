@@ -1,72 +1,80 @@
-"""A host's IP stack: what it sends itself, what it takes, what it passes on (Linux net/ipv4 ip_input.c, ip_forward.c, ip_output.c).
+"""A host's IP stack: what it sends itself, what is for it, what it passes on.
 
-The order of the questions is the kernel's: is it mine, which route, TTL, MTU, filters, NAT, fragments, neighbour.
+Linux net/ipv4: ip_input.c, ip_forward.c, ip_output.c. The order of the questions is the kernel's: is it mine, which
+route, TTL, MTU, filters, NAT, fragments, neighbour.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from ipaddress import IPv4Address
 
-from coursekit.cluster import asks, icmp, nat, probes, tunnels
+from coursekit.cluster import asks, icmp, nat, sockets
 from coursekit.cluster.complain import complain
-from coursekit.cluster.datagram import ICMP, ICMPV6, IPIP, TCP, UDP, Datagram, reassemble
+from coursekit.cluster.datagram import Datagram
+from coursekit.cluster.lookup import ERRORS, NO_ROUTE
 from coursekit.cluster.network import Host
-from coursekit.cluster.path import Decision, PathMtu
+from coursekit.cluster.path import Decision
 from coursekit.cluster.tables import Address, Link, Route
 from coursekit.cluster.travel import Event, Mark, Originate, Transmit, Trip, Up, World
 from coursekit.cluster.wire import ETHERNET, ethernet, filtered, mac_at
 from coursekit.packets.encapsulation import forward, fragment
+from coursekit.packets.ip import with_checksum
 
 ARP_SECONDS = 3.0  # three requests, one second apart (neigh/default/mcast_solicit, retrans_time_ms)
-# What connect() says on the sender's own host: iputils prints "ping: connect: …".
-_REFUSED = {
-    None: "Network is unreachable",
-    "blackhole": "Invalid argument",
-    "unreachable": "No route to host",
-    "prohibit": "Permission denied",
-}
-_COMPLAINTS = {None: icmp.NET_UNREACHABLE, "unreachable": icmp.HOST_UNREACHABLE, "prohibit": icmp.FILTERED}
+_COMPLAINTS = {"unreachable": icmp.HOST_UNREACHABLE, "prohibit": icmp.FILTERED, "blackhole": None}
+
+
+@dataclass
+class Going:
+    """A packet on its way out of a host; `before` is the stop where it is lost if it gets no further."""
+
+    trip: Trip
+    host: Host
+    way: Route
+    action: str
+    note: str
+    decisions: list[Decision]
+    before: Mark | None = None
 
 
 def originate(world: World, event: Originate) -> list[Event]:
     """Send a packet of the host's own: a probe, an answer, an ICMP error, or the outer packet of a tunnel."""
     host, trip, packet = world.host(event.host), event.trip, Datagram(event.packet)
-    rule = filtered(host, "output", packet.data)
     mine = asks.local(host, packet.dst)
     way, decision = (None, mine) if mine.row is not None else asks.route(host, packet.dst, packet.src)
+    rule = filtered(host, "output", packet.data)
     if rule is not None:
-        _stuck(event, way, "a filter drops what the host itself sends", Decision("filter", str(rule), rule, "it matches"))
+        matched = Decision("filter", str(rule), rule, "the packet matches")
+        _stuck(event, way, "a filter drops what the host itself sends", matched)
         return []
     if mine.row is not None:
         frame = ethernet(asks.NOBODY, asks.NOBODY, packet.data)
-        mark = trip.stop(Mark(host.name, "lo", "sends", frame, "the host talks to itself", [mine]))
-        return deliver(world, trip, host, packet, mark)
+        mark = trip.stop(Mark(host.name, "lo", "sends", frame, f"{host.name} talks to itself", [mine]))
+        return sockets.deliver(world, trip, host, packet, mark)
     if way is None or way.type != "unicast":
-        words = _REFUSED.get(way.type if way else None, "Network is unreachable")
-        _stuck(event, way, f"no route to {packet.dst}" if way is None else f"the route to {packet.dst} is a {way.type}", decision)
-        _refuse(event, words, None)
+        why = f"no route to {packet.dst}" if way is None else f"the route to {packet.dst} is a {way.type}"
+        _stuck(event, way, why, decision)
+        _refuse(event, ERRORS.get(way.type, NO_ROUTE) if way else NO_ROUTE, None)
         return []
-    mtu = world.mtu(host, way, packet.dst)
-    asked = Decision("mtu", f"{len(packet.data)} bytes", way, f"{host.name} may send {mtu} bytes at once to {packet.dst}")
-    too_long = len(packet.data) > mtu
-    if too_long and (packet.version == 6 or (packet.df and not event.may_fragment)):
-        why = f"{len(packet.data)} bytes exceed {mtu}, and may not be fragmented"
-        mark = _stuck(event, way, why, asked)
+    mtu, size = world.mtu(host, way, packet.dst), len(packet.data)
+    going = Going(trip, host, way, "sends", f"{host.name} sends it", [mine, decision], event.near)
+    if size <= mtu:
+        return _leave(world, going, packet.data, mtu)
+    asked = Decision("mtu", f"{size} bytes", way, f"{host.name} sends at most {mtu} bytes at once to {packet.dst}")
+    if packet.version == 6 or (packet.df and not event.may_fragment):
+        mark = _stuck(event, way, f"{size} bytes exceed {mtu}, and may not be fragmented", asked)
         _refuse(event, f"message too long, mtu={mtu}", mtu)
         # an outer packet's "Frag needed" goes to the node itself, which tells nobody
         return complain(world, trip, host, mark, icmp.FRAG_NEEDED, packet, mtu) if event.near else []
-    data = _without_df(packet) if too_long else packet.data
-    action, note = ("fragments", f"{host.name} cuts it to {mtu} bytes") if too_long else ("sends", f"{host.name} sends it")
-    decisions = [mine, decision, *([asked] if too_long else [])]
-    return _leave(world, trip, host, way, data, mtu, decisions, action, note, event.near)
+    going.decisions.append(asked)
+    going.action, going.note = "fragments", f"{host.name} cuts it into pieces of at most {mtu} bytes"
+    return _leave(world, going, _without_df(packet), mtu)
 
 
 def _without_df(packet: Datagram) -> bytes:
-    data = bytearray(packet.data)
-    if data[6] & 0x40:
-        data[6] &= 0xBF
-        return fragment(bytes(data), len(data), packet.ip_id)[0]  # the same packet, its checksum made right
-    return packet.data
+    data, head = packet.data, packet.header_length
+    return with_checksum(data[:6] + bytes([data[6] & 0xBF]) + data[7:head]) + data[head:]
 
 
 def _stuck(event: Originate, way: Route | None, why: str, *decisions: Decision) -> Mark:
@@ -94,20 +102,18 @@ def up(world: World, event: Up) -> list[Event]:
             trip.lose(mark, why, Decision("local", mac_at(data, 0), None, why))
             return []
         data = data[ETHERNET:]
-    data = nat.prerouting(world, host, data, mark)
-    packet = Datagram(data)
-    mine = asks.local(host, packet.dst)
-    mark.decisions.append(mine)
-    if mine.row is not None:
-        return deliver(world, trip, host, packet, mark)
-    largest = len(packet.data)
-    if host.masquerade and packet.is_fragment:  # connection tracking puts fragments together first
-        whole = _collect(world, host, packet)
+    largest = len(data)
+    if host.masquerade and Datagram(data).is_fragment:  # connection tracking puts fragments together first
+        whole = world.collect(host.name, Datagram(data))
         if whole is None:
             mark.note = "connection tracking keeps it until the other fragments are there"
             return []
-        largest = max(len(piece.data) for piece in whole[1])
-        packet = Datagram(whole[0])
+        data, largest = whole[0], max(len(piece.data) for piece in whole[1])
+    packet = Datagram(nat.prerouting(world, host, data, mark))
+    mine = asks.local(host, packet.dst)
+    mark.decisions.append(mine)
+    if mine.row is not None:
+        return sockets.deliver(world, trip, host, packet, mark)
     return _forward(world, trip, host, packet, mark, largest)
 
 
@@ -120,7 +126,7 @@ def _forward(world: World, trip: Trip, host: Host, packet: Datagram, mark: Mark,
         kind = way.type if way else None
         why = f"no route to {packet.dst}" if way is None else f"the route {way.dst} is a {kind}"
         trip.lose(mark, why, decision)
-        complaint = _COMPLAINTS.get(kind)
+        complaint = _COMPLAINTS.get(kind or "", icmp.NET_UNREACHABLE)
         return complain(world, trip, host, mark, complaint, packet) if complaint else []
     if packet.ttl <= 1:
         trip.lose(mark, f"its TTL of {packet.ttl} ends here", decision)
@@ -134,48 +140,48 @@ def _forward(world: World, trip: Trip, host: Host, packet: Datagram, mark: Mark,
     if rule is not None:
         trip.lose(mark, "a filter drops what the host forwards", Decision("filter", str(rule), rule, "it matches"))
         return []
-    cut = len(packet.data) > min(mtu, largest)
-    action = "fragments" if cut else "forwards"
-    note = f"{host.name} forwards it, TTL {packet.ttl} → {packet.ttl - 1}" + (f", in fragments of at most {mtu} bytes" if cut else "")
-    decisions = [decision, *([asked] if cut else [])]
-    return _leave(world, trip, host, way, forward(packet.data), min(mtu, largest) if cut else mtu, decisions, action, note, None)
+    going = Going(
+        trip, host, way, "forwards", f"{host.name} forwards it, TTL {packet.ttl} → {packet.ttl - 1}", [decision]
+    )
+    going.before = mark
+    if len(packet.data) > min(mtu, largest):
+        mtu = min(mtu, largest)
+        going.action, going.note = "fragments", f"{going.note}, in pieces of at most {mtu} bytes"
+        going.decisions.append(asked)
+    return _leave(world, going, forward(packet.data), mtu)
 
 
-def _leave(
-    world: World, trip: Trip, host: Host, way: Route, data: bytes, mtu: int, decisions: list[Decision],
-    action: str, note: str, near: Mark | None,
-) -> list[Event]:  # fmt: skip
-    """Give a packet, whole or in fragments, to the device of its route, with the next hop's MAC in front where one is needed."""
-    link = host.link(way.dev or "")
-    before = Datagram(data)
+def _leave(world: World, going: Going, data: bytes, mtu: int) -> list[Event]:
+    """Give a packet, whole or in fragments, to the device of its route, behind the next hop's MAC if it needs one."""
+    host, way, packet = going.host, going.way, Datagram(data)
+    link, hop = host.link(way.dev or ""), way.via or packet.dst
     data, translated = nat.postrouting(world, host, way, data)
-    decisions += [translated] if translated else []
-    pieces = fragment(data, mtu) if len(data) > mtu else [data]
-    hop = way.via or before.dst
-    if not _has_ethernet(link):
-        return [Transmit(trip, host.name, link.name, p, action, note, tuple(decisions), hop) for p in pieces]
-    found = asks.neighbour(world.network, host, link, hop)
-    decisions.append(found)
-    if found.row is None:
-        return _nobody_answers(world, trip, host, way, link, hop, before, decisions, near)
-    frames = [ethernet(found.row.lladdr, link.mac or asks.NOBODY, piece) for piece in pieces]
-    return [Transmit(trip, host.name, link.name, frame, action, note, tuple(decisions), hop) for frame in frames]
+    going.decisions += [translated] if translated else []
+    frames = fragment(data, mtu) if len(data) > mtu else [data]
+    if _has_ethernet(link):
+        found = asks.neighbour(world.network, host, link, hop)
+        going.decisions.append(found)
+        if found.row is None:
+            return _nobody_answers(world, going, link, hop, packet)
+        frames = [ethernet(found.row.lladdr, link.mac or asks.NOBODY, piece) for piece in frames]
+    more = (going.action, going.note, tuple(going.decisions), hop)
+    return [Transmit(going.trip, host.name, link.name, frame, *more) for frame in frames]
 
 
-def _nobody_answers(
-    world: World, trip: Trip, host: Host, way: Route, link: Link, hop: Address, packet: Datagram,
-    decisions: list[Decision], near: Mark | None,
-) -> list[Event]:  # fmt: skip
+def _nobody_answers(world: World, going: Going, link: Link, hop: Address, packet: Datagram) -> list[Event]:
     """ARP goes unanswered: the packet waits, and after three seconds its sender is told, if it still listens."""
-    asker = asks.source_address(host, way, hop.version)
-    if near is None:
-        near = trip.marks[-1] if trip.marks else trip.stop(Mark(host.name, link.name, "drops", None, ""))
-    late = "" if world.wait >= ARP_SECONDS else f"; its sender would be told after {ARP_SECONDS:g} seconds, and stops waiting before"
-    trip.lose(near, f"nobody on {link.name} says who has {hop}{late}", *decisions)
+    host, trip = going.host, going.trip
+    mark = going.before or trip.stop(Mark(host.name, link.name, "drops", None, ""))
+    why = f"nobody on {link.name} says who has {hop}"
+    in_time = world.wait >= ARP_SECONDS
+    if not in_time:
+        why += f"; the sender would be told after {ARP_SECONDS:g} seconds, and stops waiting before"
+    trip.lose(mark, why, *going.decisions)
+    asker = asks.source_address(host, going.way, hop.version)
     frame = _arp_request(link.mac or asks.NOBODY, asker, hop)
-    note = f"asks three times who has {hop}: no answer"
-    trip.stop(Mark(host.name, link.name, "asks", frame, note, [decisions[-1]]))
-    return complain(world, trip, host, near, icmp.HOST_UNREACHABLE, packet) if not late else []
+    note = f"{host.name} asks three times who has {hop}: no answer"
+    trip.stop(Mark(host.name, link.name, "asks", frame, note, [going.decisions[-1]]))
+    return complain(world, trip, host, mark, icmp.HOST_UNREACHABLE, packet) if in_time else []
 
 
 def _arp_request(mac: str, asker: Address | None, target: Address) -> bytes | None:
@@ -189,104 +195,3 @@ def _arp_request(mac: str, asker: Address | None, target: Address) -> bytes | No
 
 def _has_ethernet(link: Link) -> bool:
     return link.kind != "ipip" and "NOARP" not in link.flags
-
-
-def _collect(world: World, host: Host, packet: Datagram) -> tuple[bytes, list[Datagram]] | None:
-    """Keep a fragment; return the whole packet and its fragments once all are there."""
-    key = (host.name, packet.src, packet.dst, packet.ip_id, packet.protocol)
-    pieces = world.pieces[key]
-    pieces.append(packet)
-    whole = reassemble(pieces)
-    if whole is None:
-        return None
-    del world.pieces[key]
-    return whole, pieces
-
-
-def deliver(world: World, trip: Trip, host: Host, packet: Datagram, mark: Mark) -> list[Event]:
-    """Give a packet that is addressed to this host to whoever waits for it here."""
-    if packet.is_fragment:
-        found = _collect(world, host, packet)
-        if found is None:
-            mark.note = "kept until the other fragments are there"
-            return []
-        packet = Datagram(found[0])
-    rule = filtered(host, "input", packet.data)
-    if rule is not None:
-        trip.lose(mark, "a filter drops it", Decision("filter", str(rule), rule, "the packet matches"))
-        return []
-    if packet.protocol == UDP:
-        return _udp(world, trip, host, packet, mark)
-    if packet.protocol == IPIP:
-        return tunnels.out_of_ipip(world, trip, host, packet, mark)
-    if packet.protocol == TCP:
-        return _tcp(world, trip, host, packet, mark)
-    if packet.protocol not in (ICMP, ICMPV6):
-        trip.lose(mark, f"nothing on {host.name} handles IP protocol {packet.protocol}")
-        return complain(world, trip, host, mark, icmp.PROTOCOL_UNREACHABLE, packet)
-    _take(trip, host, packet, mark, f"{host.name} takes the ICMP message")
-    if packet.is_icmp_error:
-        _learn(trip, host, packet, mark)
-    elif packet.icmp and packet.icmp[0] in (8, 128):
-        mark.note = f"{host.name} takes the echo request"
-        ip_id = world.draws.ip_id(host.name, "reply", packet.data)
-        return _answer(trip, host, probes.echo_reply(packet, ip_id))
-    return []
-
-
-def _take(trip: Trip, host: Host, packet: Datagram, mark: Mark, note: str) -> None:
-    trip.reached, trip.taken = host.name, packet.data
-    mark.action, mark.note = "delivers", note
-
-
-def _answer(trip: Trip, host: Host, packet: bytes) -> list[Event]:
-    child = Trip(host.name, packet)
-    trip.caused.append(child)
-    return [Originate(child, host.name, packet, may_fragment=True)]
-
-
-def _learn(trip: Trip, host: Host, error: Datagram, mark: Mark) -> None:
-    """Note the MTU of a "Frag needed" for the destination that it is about (RFC 1191)."""
-    mark.note = f"{host.name} is told: {icmp.words(error)}"
-    mtu, quoted = icmp.mtu_of(error), error.quoted
-    if mtu and len(quoted) >= (20 if error.version == 4 else 40):
-        start = Datagram(quoted + bytes(max(0, _claimed(quoted) - len(quoted))))
-        trip.learned.append(PathMtu(host.name, start.dst, mtu))
-
-
-def _claimed(packet: bytes) -> int:
-    """Return the length that the header of a (perhaps cut) packet claims."""
-    at, more = (2, 0) if packet[0] >> 4 == 4 else (4, 40)
-    return int.from_bytes(packet[at : at + 2], "big") + more
-
-
-def _udp(world: World, trip: Trip, host: Host, packet: Datagram, mark: Mark) -> list[Event]:
-    devices = tunnels.listening(host, packet)
-    if devices:
-        return tunnels.out_of_vxlan(trip, host, packet, devices, mark)
-    port = packet.ports[1] if packet.ports else 0
-    if ("udp", port) in host.listens:
-        _take(trip, host, packet, mark, f"a program listens on UDP port {port}")
-        return []
-    why = f"nothing listens on UDP port {port}"
-    trip.lose(mark, why, Decision("port", str(port), None, why))
-    mark.action = "answers"
-    return complain(world, trip, host, mark, icmp.PORT_UNREACHABLE, packet)
-
-
-def _tcp(world: World, trip: Trip, host: Host, packet: Datagram, mark: Mark) -> list[Event]:
-    port = packet.ports[1] if packet.ports else 0
-    flags = packet.payload[13] if len(packet.payload) > 13 else 0
-    _take(trip, host, packet, mark, f"{host.name} takes the TCP segment")
-    if flags & 0x12 != 0x02 or packet.version == 6:  # only a SYN asks for an answer that the model can know
-        return []
-    if ("tcp", port) not in host.listens:
-        mark.note = f"nothing listens on TCP port {port}: {host.name} answers with a reset"
-        return _answer(trip, host, probes.reset(packet))
-    draw = world.draws.tcp(host.name, packet.data)
-    way, _ = asks.route(host, packet.src, packet.dst)
-    mss = (world.mtu(host, way, packet.src) if way else 1500) - 40
-    reply = probes.syn_ack(
-        packet, mss=mss, sequence=draw.sequence, timestamp=draw.timestamp, window=draw.window, window_scale=draw.window_scale
-    )
-    return _answer(trip, host, reply)

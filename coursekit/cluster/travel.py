@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 from zlib import crc32
 
-from coursekit.cluster.datagram import Datagram
+from coursekit.cluster.datagram import Datagram, reassemble
 from coursekit.cluster.network import Host, Network
 from coursekit.cluster.path import Decision, PathMtu
 from coursekit.cluster.tables import Address, Route
@@ -28,13 +28,13 @@ class TcpDraw:
 
 
 class Draws(Protocol):
-    """Values that a kernel draws at random. `purpose` is probe, outer, error or reply; `about` the packet that is the cause."""
+    """Values that a kernel draws. `purpose` is probe, outer, error or reply; `about` the packet that is the cause."""
 
     def ip_id(self, host: str, purpose: str, about: bytes) -> int:
         """Return the IPv4 identification of a packet that `host` makes."""
 
     def source_port(self, host: str, inner: bytes) -> int | None:
-        """Return the outer UDP source port for the packet `inner` that enters a VXLAN device; None: a hash of its flow."""
+        """Return the outer UDP source port for a packet that enters a VXLAN device; None: a hash of its flow."""
 
     def probe_port(self, host: str, ttl: int) -> int:
         """Return the source port of a traceroute probe."""
@@ -180,6 +180,17 @@ class World:
     def host(self, name: str) -> Host:
         """Return a host of the network."""
         return self.network.host(name)
+
+    def collect(self, host: str, packet: Datagram) -> tuple[bytes, list[Datagram]] | None:
+        """Keep a fragment; return the whole packet and its fragments once all are there."""
+        key = (host, packet.src, packet.dst, packet.ip_id, packet.protocol)
+        pieces = self.pieces[key]
+        pieces.append(packet)
+        whole = reassemble(pieces)
+        if whole is None:
+            return None
+        del self.pieces[key]
+        return whole, pieces
 
     def mtu(self, host: Host, way: Route, dst: Address) -> int:
         """Return how long a host's own packets on a route may be: what it learned, the route's MTU, or the device's."""

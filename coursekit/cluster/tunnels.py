@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import ip_address
+from typing import Literal
 
 from coursekit.cluster import asks, icmp
 from coursekit.cluster.complain import complain
@@ -19,7 +20,7 @@ from coursekit.cluster.travel import Event, Mark, Originate, Trip, Up, World
 from coursekit.errors import CourseError
 from coursekit.packets.encapsulation import ENCAPSULATIONS, Encapsulation, encapsulate_frame
 
-_DF = {"unset": "clear", "set": "set", "inherit": "inherit"}
+_DF: dict[str, Literal["clear", "inherit", "set"]] = {"unset": "clear", "set": "set", "inherit": "inherit"}
 _ETHERNET, _UDP, _VXLAN = 14, 8, 8
 
 
@@ -64,17 +65,17 @@ def into_vxlan(world: World, trip: Trip, host: Host, link: Link, frame: bytes, m
     """Put a frame that was handed to a VXLAN device into UDP, once for every node that the FDB names."""
     inner = Datagram(frame[_ETHERNET:])
     mac = frame[:6].hex(":")
-    decision = asks.vxlan_remotes(host, link, mac)
-    if decision.row is None and (remote := _configured(link, "remote")) is not None:
-        decision = replace(decision, row=f"{link.name}: remote {remote}", why=f"no row for {mac}: {link.name} was made with a remote")
+    decision, remotes = asks.vxlan_remotes(host, link, mac)
+    made_with = _configured(link, "remote")
+    if not remotes and made_with is not None:
+        why, remotes = f"no row for {mac}: {link.name} was made with a remote", (made_with,)
+        decision = replace(decision, row=f"{link.name}: remote {made_with}", why=why)
     mark.decisions.append(decision)
-    remotes = [entry.dst for entry in decision.considered] if decision.considered else [_configured(link, "remote")]
+    if not remotes:
+        trip.lose(mark, f"{decision.why}: {link.name} drops the frame without a word (TX dropped counts up)")
     events: list[Event] = []
     forwarded = mark.note
     for remote in remotes:
-        if remote is None:
-            trip.lose(mark, f"{decision.why}: {link.name} drops the frame without a word (TX dropped counts up)")
-            continue
         mark.action, mark.note = "encapsulates", f"{forwarded}; {link.name} puts the frame into UDP to {remote}"
         events += _send_outer(world, trip, host, link, remote, frame, inner, mark)
     return events
@@ -94,7 +95,9 @@ def into_ipip(
         if remote
         else f"{link.name} has no table: the route's gateway is the outer destination"
     )
-    mark.decisions.append(Decision("tunnel", str(inner.dst), f"{link.name}: ipip remote {remote or 'any'}", why, (), "ip.dst"))
+    mark.decisions.append(
+        Decision("tunnel", str(inner.dst), f"{link.name}: ipip remote {remote or 'any'}", why, (), "ip.dst")
+    )
     mark.action, mark.note = "encapsulates", f"{mark.note}; {link.name} puts a second IP header to {target} in front"
     return _send_outer(world, trip, host, link, target, packet, inner, mark)
 
@@ -139,7 +142,9 @@ def out_of_vxlan(trip: Trip, host: Host, packet: Datagram, devices: list[Link], 
     """Take the frame out of a UDP datagram and let the device of that VNI receive it."""
     datagram = packet.payload
     number, owner = vxlan_port(devices[0]), devices[0].name
-    mark.decisions.append(Decision("port", str(number), f"{owner}: dstport {number}", f"{owner} listens on this UDP port"))
+    mark.decisions.append(
+        Decision("port", str(number), f"{owner}: dstport {number}", f"{owner} listens on this UDP port")
+    )
     body = datagram[_UDP:]
     frame = body[_VXLAN:]
     if len(frame) < _ETHERNET or body[:1] != b"\x08" or any(body[1:4]) or body[7]:
@@ -162,7 +167,7 @@ def out_of_vxlan(trip: Trip, host: Host, packet: Datagram, devices: list[Link], 
 
 
 def ipip_device(host: Host, packet: Datagram) -> Link | None:
-    """Return the IPIP device that takes a packet: both addresses match, else one, else the catch-all (ip_tunnel_lookup)."""
+    """Return the IPIP device for a packet: both addresses match, else one, else the catch-all (ip_tunnel_lookup)."""
 
     def rank(link: Link) -> int:
         ends = ((_configured(link, "local"), packet.dst), (_configured(link, "remote"), packet.src))
@@ -180,7 +185,7 @@ def out_of_ipip(world: World, trip: Trip, host: Host, packet: Datagram, mark: Ma
     """Take the inner packet out and let the IPIP device receive it; without a device the host says so."""
     device = ipip_device(host, packet)
     if device is None:
-        # tunnel4_rcv answers "port unreachable" for protocol 4; a kernel without the ipip module does not know the protocol.
+        # tunnel4_rcv answers "port unreachable"; a kernel without the ipip module does not know the protocol
         module = any(link.kind == "ipip" for link in host.tables.links)
         trip.lose(
             mark,

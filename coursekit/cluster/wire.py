@@ -58,7 +58,7 @@ def transmit(world: World, event: Transmit) -> list[Event]:
     elif len(event.frame) > far.mtu + _SLACK:
         trip.lose(
             mark,
-            f"{peer} takes packets of {far.mtu} bytes, this one has {len(event.frame) - ETHERNET}: dropped without a word",
+            f"{len(event.frame) - ETHERNET} bytes do not fit {peer} (MTU {far.mtu}): dropped without a word",
         )
     else:
         return [Arrive(trip, name, device, event.frame)]

@@ -32,8 +32,8 @@ def recorded_cables(tables: Mapping[str, HostTables]) -> dict[str, str]:
             rivals = [p for p in pairs if (a in p or b in p) and p != (a, b) and not {_name(p[0]), _name(p[1])} & done]
             if any(_evidence(tables, *p) >= _evidence(tables, a, b) for p in rivals):
                 raise CourseError(
-                    f"The tables do not tell whether {_name(a)} is plugged into {_name(b)}: several devices fit equally well. "
-                    "Give cables={'host:device': 'host:device', …}."
+                    f"The tables do not tell whether {_name(a)} is plugged into {_name(b)}: several devices fit "
+                    "equally well. Give cables={'host:device': 'host:device', …}."
                 )
             cables[_name(a)] = _name(b)
             done |= {_name(a), _name(b)}

@@ -1,0 +1,133 @@
+"""Faults: each breaks what it says, composes with others, and refuses where there is nothing to break."""
+
+from __future__ import annotations
+
+import pytest
+
+from coursekit.cluster.faults import FAULTS, applicable, apply, fault
+from coursekit.cluster.journey import ping
+from coursekit.cluster.model import load
+from coursekit.cluster.network import Network, network
+from coursekit.cluster.prints import ping_line
+from coursekit.errors import CourseError
+
+LAB = network(load("lab"))
+
+
+def lab(profile: str) -> Network:
+    """The two-node network under a profile."""
+    return network(load("lab").with_profile(profile))
+
+
+# Where the packet of a small ping is seen last, under flannel's VXLAN; delivered ones have nothing to say.
+LAST_SEEN = {
+    "missing-route": "router:br0",
+    "missing-neighbour": "node1:cni0",
+    "missing-fdb": "node1:flannel.1",
+    "stale-vtep-mac": "node2:flannel.1",
+    "wrong-vni": "node2:eth0",
+    "wrong-port": "node2:eth0",
+    "receiver-without-tunnel": "node2:eth0",
+    "node-down": "node1:flannel.1",
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_small_pings_get_so_far(name: str) -> None:
+    """Each fault stops a small ping at its own place, or leaves it alone and only hurts others."""
+    journey = ping(apply(LAB, name), "podA", "podB", wait=1)
+    assert ping_line(journey) == ("" if name in LAST_SEEN else "64 bytes from 10.244.1.7: icmp_seq=1 ttl=62")
+    assert journey.outcome.last_seen == LAST_SEEN.get(name, "podB:eth0")
+
+
+def test_every_fault_has_a_line_and_options() -> None:
+    """A picker can show each fault in one sentence; the names are those of the lab."""
+    assert all(kind.about.endswith(".") and len(kind.about) < 110 for kind in FAULTS.values())
+    assert FAULTS["wrong-vni"].options == ("node", "vni")
+    assert {"missing-route", "missing-fdb", "missing-neighbour", "stale-vtep-mac", "wrong-vni", "wrong-port"} <= set(
+        FAULTS
+    )
+    assert {"pod-mtu", "vtep-mtu", "port-mtu", "icmp-filtered", "protocol-4-filtered"} <= set(FAULTS)
+    assert {"receiver-without-tunnel", "node-down"} <= set(FAULTS)
+
+
+def test_applicable_faults_depend_on_the_profile() -> None:
+    """host-gw has no tunnel to break, IPIP no FDB, and no profile at all no route."""
+    tunnel = {"vtep-mtu", "receiver-without-tunnel"}
+    vxlan = {"missing-neighbour", "missing-fdb", "stale-vtep-mac", "wrong-vni", "wrong-port"}
+    assert set(FAULTS) - set(applicable(lab("flannel-vxlan"))) == set()
+    assert set(FAULTS) - set(applicable(lab("calico-ipip"))) == vxlan
+    assert set(FAULTS) - set(applicable(lab("host-gw"))) == vxlan | tunnel
+    assert set(FAULTS) - set(applicable(lab("none"))) == vxlan | tunnel | {"missing-route"}
+
+
+@pytest.mark.parametrize("name", ["missing-neighbour", "missing-fdb", "stale-vtep-mac", "wrong-vni", "wrong-port"])
+def test_vxlan_faults_need_vxlan(name: str) -> None:
+    """Without a VXLAN device the fault is refused in a sentence."""
+    with pytest.raises(CourseError, match="has no VXLAN device"):
+        apply(lab("calico-ipip"), name)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("no-such", {}, "There is no fault 'no-such'; there are missing-route"),
+        ("wrong-vni", {"vn": 3}, "takes no option 'vn'; it takes node, vni"),
+        ("wrong-vni", {"vni": 1 << 24}, "24 bits, 0 to 16777215; 16777216"),
+        ("wrong-port", {"port": 0}, "from 1 to 65535; 0"),
+        ("stale-vtep-mac", {"node": "node1", "mac": "02:00:0a:f4:00:00"}, "has the MAC 02:00:0a:f4:00:00 already"),
+        ("pod-mtu", {"mtu": 20}, "68 to 65535 bytes"),
+        ("pod-mtu", {"pod": "podX"}, "'podX' is no pod"),
+        ("vtep-mtu", {"df": "yes"}, "df is 'set', 'unset' or 'inherit'"),
+        ("missing-fdb", {"node": "nodeX"}, "'nodeX' is no node"),
+        ("missing-route", {"node": "node1", "peer": "node1"}, "a fault between two nodes needs two"),
+        ("port-mtu", {"node": "podA"}, "'podA' is no node"),
+    ],
+)
+def test_what_cannot_be_broken_is_refused(name: str, options: dict[str, object], message: str) -> None:
+    """Unknown faults, options, nodes and impossible values get a sentence."""
+    with pytest.raises(CourseError, match=message):
+        apply(LAB, name, **options)
+
+
+def test_a_fault_happens_once() -> None:
+    """What is gone cannot go again, and a tunnel that is down cannot be taken down."""
+    for name in ("missing-fdb", "missing-route", "missing-neighbour"):
+        with pytest.raises(CourseError, match="cannot go missing"):
+            apply(LAB, fault(name), fault(name))
+    with pytest.raises(CourseError, match="no tunnel device that is up"):
+        apply(LAB, "receiver-without-tunnel", "receiver-without-tunnel")
+
+
+def test_options_go_with_one_fault() -> None:
+    """Options beside several faults would be ambiguous, and are refused."""
+    with pytest.raises(CourseError, match="Options go with one fault"):
+        apply(LAB, "pod-mtu", "vtep-mtu", mtu=1500)
+
+
+def test_faults_point_where_told() -> None:
+    """A fault on node2 breaks the way back: the request arrives, the answer is lost."""
+    journey = ping(apply(LAB, "missing-fdb", node="node2"), "podA", "podB")
+    assert journey.outcome.kind == "delivered"
+    assert journey.reply.outcome.last_seen == "node2:flannel.1"
+    assert ping_line(journey) == ""
+
+
+def test_a_fault_leaves_the_network_it_was_given_alone() -> None:
+    """The healthy network stays healthy."""
+    apply(LAB, "node-down", node="node2")
+    assert ping_line(ping(LAB, "podA", "podB")) == "64 bytes from 10.244.1.7: icmp_seq=1 ttl=62"
+
+
+def test_faults_print_with_their_options() -> None:
+    """A fault says what it is, for titles and logs."""
+    assert str(fault("wrong-vni", vni=7, node="node2")) == "wrong-vni (node=node2, vni=7)"
+
+
+def test_too_few_nodes() -> None:
+    """A fault between two nodes needs two."""
+    one = LAB.change("node2", forwarding=False)
+    one = network(load("lab"))
+    alone = type(one)({name: host for name, host in one.hosts.items() if name not in ("node2", "podB")}, one.cables)
+    with pytest.raises(CourseError, match="too few nodes"):
+        apply(alone, "missing-route")
