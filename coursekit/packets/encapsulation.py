@@ -34,6 +34,7 @@ PORT_RANGE = (32768, 60999)  # net.ipv4.ip_local_port_range, not the 49152-65535
 VXLAN_PORTS = (4789, 8472)  # IANA's and Linux's own
 VXLAN_FLAGS = 0x08  # the I bit: "the VNI is valid"; every other bit is reserved (RFC 7348 §5)
 PROTOCOL_IPIP, PROTOCOL_UDP = 4, 17
+UDP_VXLAN = 16  # bytes of both headers
 
 
 def _within(value: int, low: int, high: int) -> bool:
@@ -133,6 +134,10 @@ def encapsulate_frame(
     source, target = _address(src, "src"), _address(dst, "dst")
     if source.version != target.version:
         raise CourseError(f"The outer addresses must be of one family; given were {source} and {target}.")
+    carried = len(inner) + (UDP_VXLAN if encap.kind == "vxlan" else 0)
+    size = carried + (20 if source.version == 4 else 0)  # what the outer header's length field says
+    if size > MAX_PACKET:
+        raise CourseError(f"The outer packet would be {size} bytes long; an IP packet has at most {MAX_PACKET}.")
     if encap.kind == "ipip":
         if source.version == 6 or packet[0] >> 4 == 6:
             raise CourseError("IPIP carries IPv4 in IPv4 only (RFC 2003); use VXLAN where IPv6 is involved.")
@@ -144,22 +149,19 @@ def encapsulate_frame(
             raise CourseError(f"sport must be a UDP port, 0 to 65535; {port!r} was given.")
         # flags in full: left to itself, scapy makes 0x0c of it, which is VXLAN-GPE
         vxlan = VXLAN(flags=VXLAN_FLAGS, reserved1=0, vni=encap.vni, reserved2=0) / Raw(inner)
-        body = UDP(sport=port, dport=encap.port, len=16 + len(inner), chksum=0) / vxlan
+        body = UDP(sport=port, dport=encap.port, len=carried, chksum=0) / vxlan
         protocol = PROTOCOL_UDP
     else:
         raise CourseError("A native packet has no envelope; use encapsulate().")
     if not _within(ip_id, 0, 0xFFFF):
         raise CourseError(f"ip_id is the outer IP identification, 0 to 65535; {ip_id!r} was given.")
-    size = len(bytes(body)) + (20 if source.version == 4 else 0)
-    if size > MAX_PACKET:
-        raise CourseError(f"The outer packet would be {size} bytes long; an IP packet has at most {MAX_PACKET}.")
     if protocol == PROTOCOL_UDP and (encap.udp_checksum or encap.offload):
         body.chksum = udp_checksum(bytes(body), packet, source.packed, target.packed, encap.offload)
     ttl = encap.ttl or _inner_ttl(packet) or HOP_LIMIT
     tos = _outer_ecn(packet)
     if source.version == 6:
         outer: Packet = IPv6(
-            version=6, tc=tos, fl=0, plen=len(bytes(body)), nh=protocol, hlim=ttl, src=str(source), dst=str(target)
+            version=6, tc=tos, fl=0, plen=size, nh=protocol, hlim=ttl, src=str(source), dst=str(target)
         )
         return _framed(outer / body, 0x86DD, eth_src, eth_dst)
     outer = IP(
