@@ -84,6 +84,7 @@ def _way(cluster: Cluster, node: Node, other: Node, host: Host) -> None:
         if near:  # host-gw beyond the subnet: the gateway is no neighbour, and the kernel refuses the route
             host.route(block, other.address, "eth0")
         return
-    host.route(block, block[0], device, flags=("onlink",))
-    host.neighbours.append(Neighbour(block[0], device, vtep_mac(other), "PERMANENT"))
-    host.fdb.append(FdbEntry(vtep_mac(other), device, dst=other.address, flags=("self",), state="permanent"))
+    gateway, mac = block[0], vtep_mac(other)
+    host.route(block, gateway, device, flags=("onlink",))
+    host.neighbours.append(Neighbour(gateway, device, mac, "PERMANENT"))
+    host.fdb.append(FdbEntry(mac, device, dst=other.address, flags=("self",), state="permanent"))

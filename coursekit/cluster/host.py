@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from ipaddress import IPv4Interface, IPv6Interface, ip_interface, ip_network
+from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network, ip_interface, ip_network
 from typing import Any
 
 from coursekit.cluster.tables import Address, FdbEntry, HostAddress, HostTables, Interface, Link, Neighbour, Route
@@ -59,7 +59,7 @@ class Host:
 
     def route(self, dst: object, via: Address | None = None, dev: str | None = None, **more: Any) -> None:
         """Add a row to table main, as `ip route add`; `more` are further fields of Route."""
-        prefix = ip_network(str(dst))
+        prefix = dst if isinstance(dst, IPv4Network | IPv6Network) else ip_network(str(dst))
         if prefix.version == 6:  # what ip6_route_add fills in
             more = {"metric": 1024, "extra": {"pref": "medium"}, **more}
         self.routes.append(Route(prefix, via, dev, **more))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
-from coursekit.packets.encapsulation import Encapsulation, encapsulate
+from coursekit.packets.encapsulation import Encapsulation
+from coursekit.packets.mtu import overhead
 
 if TYPE_CHECKING:
     from coursekit.cluster.model import Cluster, Node
@@ -24,15 +24,7 @@ def tunnel_overhead(cluster: Cluster) -> int:
 
 @lru_cache
 def _overhead(encapsulation: Encapsulation, version: int) -> int:
-    """Measure what wrapping a bare IPv4 header adds."""
-    inner = bytes.fromhex("4500001400000000400126e7") + IPv4Address("10.0.0.1").packed + IPv4Address("10.0.0.2").packed
-    src, dst = ("192.0.2.1", "192.0.2.2") if version == 4 else ("2001:db8::1", "2001:db8::2")
-    sport = 49152 if encapsulation.kind == "vxlan" else None
-    macs = ("02:00:00:00:00:01", "02:00:00:00:00:02") if encapsulation.kind == "vxlan" else (None, None)
-    outer = encapsulate(
-        inner, encapsulation, src=src, dst=dst, ip_id=0, sport=sport, inner_eth_src=macs[0], inner_eth_dst=macs[1]
-    )
-    return len(outer) - len(inner)
+    return overhead(encapsulation, outer="ipv6" if version == 6 else "ipv4")
 
 
 def tunnel_mtu(cluster: Cluster, node: Node) -> int:

@@ -201,6 +201,9 @@ def test_neighbour_and_fdb_variants_are_printed_back() -> None:
     assert iproute2.format_fdb(iproute2.parse_fdb(FDB)) == FDB
     states = [row.state for row in iproute2.parse_neighbours(NEIGHBOURS)]
     assert states[:6] == ["DELAY", "PERMANENT", "FAILED", "INCOMPLETE", "NOARP", "STALE"]
+    learned = iproute2.parse_neighbours(NEIGHBOURS)[:6]
+    assert {"router", "extern_learn"} <= set(learned[0].extra)
+    assert iproute2.neighbours_from_json(iproute2.neighbours_to_json(learned))[:5] == learned[:5]
     entry = iproute2.parse_fdb(FDB)[2]
     assert (entry.vlan, entry.master, entry.state) == (1, "br0", "permanent")
 

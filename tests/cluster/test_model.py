@@ -137,6 +137,7 @@ INVALID = [
     (at("nodes", 0, "mtu", value=100), r"nodes\[0\]\.mtu", "leaves 50"),
     (at("nodes", 0, "tunnel_mtu", value=1451), r"nodes\[0\]\.tunnel_mtu", "caps"),
     (at("nodes", 0, "mac", value="01:00:5e:00:00:01"), r"nodes\[0\]\.mac", "MAC"),
+    (at("nodes", 0, "mac", value="02:00:ac:14:01:fe"), r"nodes\[0\]\.mac", "alpha and router both have"),
     (at("nodes", 0, "tunnel_address", value="10.244.1.1"), r"nodes\[0\]\.tunnel_address", "outside its block"),
     (at("nodes", 0, "name", value="a b"), r"nodes\[0\]\.name", "no host name"),
     (at("nodes", 0, "name", value="beta"), r"nodes\[1\]\.name", "already"),

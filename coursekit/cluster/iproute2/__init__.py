@@ -1,16 +1,15 @@
 """iproute2's own language: every table read from and written as `ip` and `bridge` print it, as text and as JSON."""
 
+from coursekit.cluster.iproute2.addresses import format_address
+from coursekit.cluster.iproute2.devices import parse_addresses, parse_links
 from coursekit.cluster.iproute2.links import (
     addresses_from_json,
     addresses_to_json,
-    format_address,
     format_addresses,
     format_link,
     format_links,
     links_from_json,
     links_to_json,
-    parse_addresses,
-    parse_links,
 )
 from coursekit.cluster.iproute2.neighbours import (
     fdb_from_json,

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from coursekit.cluster.iproute2.devices import parse_addresses, parse_links
 from coursekit.cluster.iproute2.links import (
     addresses_from_json,
     addresses_to_json,
@@ -14,8 +15,6 @@ from coursekit.cluster.iproute2.links import (
     format_links,
     links_from_json,
     links_to_json,
-    parse_addresses,
-    parse_links,
 )
 from coursekit.cluster.iproute2.neighbours import (
     fdb_from_json,
