@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -88,6 +89,7 @@ def test_a_reader_may_leave() -> None:
     done = subprocess.run(
         ["bash", "-c", f"{sys.executable} -m coursekit doctor --json | true; exit ${{PIPESTATUS[0]}}"],
         capture_output=True, text=True, check=False, timeout=60,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
     )
 
     assert (done.returncode, done.stderr) == (141, "")

@@ -117,6 +117,14 @@ def test_provenance_that_is_none_is_a_sentence(copied: Path, text: str) -> None:
         recording(copied)
 
 
+def test_provenance_lists_files_by_name(copied: Path) -> None:
+    """A `sha256` that is a list instead of a table is refused when the recording is opened."""
+    spoil(copied, sha256=["ping.txt"])
+
+    with pytest.raises(CourseError, match="cannot be read as provenance"):
+        recording(copied)
+
+
 def test_provenance_must_be_complete(copied: Path) -> None:
     """A recording that does not say its kernel and commands is refused."""
     spoil(copied, kernel="", commands=[])
