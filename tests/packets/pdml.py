@@ -12,7 +12,8 @@ from xml.etree import ElementTree
 
 # Every packet by itself: nothing is reassembled, and application protocols stay data.
 OPTIONS = (
-    "-o ip.defragment:FALSE -o ipv6.defragment:FALSE -o tcp.desegment_tcp_streams:FALSE -o bgp.desegment:FALSE "
+    "-o ip.defragment:FALSE -o ipv6.defragment:FALSE -o tcp.desegment_tcp_streams:FALSE "
+    "-o bgp.desegment:FALSE -o tcp.analyze_sequence_numbers:FALSE "
     "-o ip.check_checksum:TRUE -o udp.check_checksum:TRUE -o tcp.check_checksum:TRUE "
     "--disable-protocol http --disable-protocol stp "
     "-d udp.port==8472,vxlan -d udp.port==9,data -d udp.port==33434-33700,data"

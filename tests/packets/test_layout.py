@@ -114,6 +114,16 @@ def test_quoted_packet_is_said_to_be_cut() -> None:
     assert dissection.stopped is None
 
 
+def test_quotation_ends_where_its_length_says() -> None:
+    """With RFC 4884 the quoted packet, cut to 32 words here, is followed by an extension that is none of its payload."""
+    quoted, extension = bytes(zoo.ip4() / zoo.udp(b"a" * 400))[:128], bytes.fromhex("2000000000080101000641ff")
+    message = bytes(ICMP(type=11, length=32))[:8] + quoted + extension
+    dissection = dissect(bytes(zoo.ethernet() / zoo.ip4(proto=1) / message))
+    assert nth(dissection, "data.data", 0).raw == b"a" * 100
+    assert nth(dissection, "data.data", 1).raw == extension
+    assert [layer.depth for layer in dissection.layers] == [0, 0, 0, 1, 1, 1, 0]
+
+
 def test_quotation_that_ends_inside_a_header_is_told() -> None:
     """A router may quote eight bytes only: the rest of the TCP header is missing, and `stopped` says why."""
     inner = bytes(zoo.ip4() / zoo.tcp(4000))[:28]

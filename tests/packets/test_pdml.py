@@ -15,7 +15,6 @@ from tests.packets import pdml, zoo
 
 # Same bits and same value under another name.
 RENAMED = {
-    "data.data": ("tcp.payload",),  # of a protocol that tshark knows
     "tcp.seq_raw": ("tcp.seq",),  # in a quoted packet tshark gives the raw number under the relative number's name
     "vlan.etype": ("ieee8021ah.etype",),
     "eth.trailer": ("eth.fcs",),  # four bytes behind a long frame: tshark believes in a checksum, we cannot know
