@@ -115,7 +115,7 @@ def test_quoted_packet_is_said_to_be_cut() -> None:
 
 
 def test_quotation_ends_where_its_length_says() -> None:
-    """With RFC 4884 the quoted packet, cut to 32 words here, is followed by an extension that is none of its payload."""
+    """The quoted packet, here cut to 32 words, may be followed by an extension, which is none of its payload."""
     quoted, extension = bytes(zoo.ip4() / zoo.udp(b"a" * 400))[:128], bytes.fromhex("2000000000080101000641ff")
     message = bytes(ICMP(type=11, length=32))[:8] + quoted + extension
     dissection = dissect(bytes(zoo.ethernet() / zoo.ip4(proto=1) / message))
