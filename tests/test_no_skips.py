@@ -31,7 +31,7 @@ def run(folder: Path, ci: str) -> str:
     (folder / "test_whole.py").write_text('import pytest\npytest.skip("the whole file", allow_module_level=True)\n')
     (folder / "pytest.ini").write_text("[pytest]\nmarkers =\n    tool(name): a program\n")
     command = [sys.executable, "-m", "pytest", "-rfEsx", "-p", "no:cacheprovider", "--continue-on-collection-errors"]
-    environment = {**os.environ, "CI": ci}
+    environment = {**os.environ, "CI": ci, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False).stdout
 
 
