@@ -12,7 +12,8 @@ def tables(cluster: Cluster) -> dict[str, HostTables]:
     """Return what `ip` and `bridge` show on every host of `cluster`, by host name, before the first packet is sent.
 
     Rows that traffic makes (ARP answers, learned bridge entries) are not there yet; what a program or the kernel
-    puts in by itself is, save for multicast groups and IPv6's housekeeping (::1, link-local addresses, ff00::/8). MACs that a kernel would draw at random are readable: 02:00:<IP address>.
+    puts in by itself is, save for multicast groups and IPv6's housekeeping (::1, link-local addresses, ff00::/8).
+    MACs that a kernel would draw at random are readable: 02:00:<IP address>.
     """
     hosts = {name: Host(name) for name in cluster.hosts()}
     underlay.fill(cluster, hosts)

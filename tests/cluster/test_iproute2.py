@@ -267,7 +267,7 @@ ADDRESSES = """\
        valid_lft forever preferred_lft forever
     inet 10.9.9.1 peer 10.9.9.2/32 scope global noprefixroute v0:1
        valid_lft forever preferred_lft forever
-    inet6 fe80::1016:b5ff:fe25:ab94/64 scope link tentative proto kernel_ll 
+    inet6 fe80::1016:b5ff:fe25:ab94/64 scope link deprecated tentative proto kernel_ll 
        valid_lft forever preferred_lft forever
 4: tun0: <POINTOPOINT,MULTICAST,NOARP,UP,LOWER_UP> mtu 1480 qdisc pfifo_fast state UP group default qlen 500
     link/none 
@@ -281,6 +281,7 @@ def test_address_variants_are_printed_back() -> None:
     data = iproute2.addresses_to_json(addresses, links)
     assert iproute2.addresses_from_json(data) == addresses
     assert data[0]["addr_info"][0]["valid_life_time"] == 3599
+    assert iproute2.format_addresses(iproute2.addresses_from_json(data), iproute2.links_from_json(data)) == ADDRESSES
 
 
 JUNK = [
