@@ -22,7 +22,7 @@ test: $(VENV)/.dev ## Run the unit tests, then every notebook against its stored
 	$(BIN)/python -m pytest tests notebooks --nbval-lax
 
 refresh: $(VENV)/.dev ## Run every notebook and store what it shows.
-	$(BIN)/python tests/notebooks/refresh.py
+	$(BIN)/python -m tests.notebooks.refresh
 
 check: $(VENV)/.dev ## Lint and check types.
 	$(BIN)/python -m ruff check coursekit tests

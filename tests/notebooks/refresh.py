@@ -1,6 +1,6 @@
 """Run every notebook in order and store what it shows, so that a second run changes nothing.
 
-    python tests/notebooks/refresh.py [NOTEBOOK ...]
+    python -m tests.notebooks.refresh [NOTEBOOK ...]
 
 What is stored: stable cell ids, the same bland metadata everywhere, outputs without live widgets (a widget-view
 without its kernel says "model not found"; the static twin in the same bundle stays). An output cell without an nbval

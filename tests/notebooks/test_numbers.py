@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from .documents import Document, all_notebooks, prose
-from .numbers import ASSUMED, PINS, Pin
+from .pins import ASSUMED, PINS, Pin
 
 DOCUMENTS = [Document.read(path) for path in all_notebooks()]
 
@@ -66,7 +66,7 @@ def test_a_number_in_prose_is_what_is_computed(pin: Pin) -> None:
 
 
 def test_every_number_of_bytes_is_pinned() -> None:
-    """No "N bytes" stands in prose without a pin: add one to numbers.py."""
+    """No "N bytes" stands in prose without a pin: add one to pins.py."""
     loose = unpinned(DOCUMENTS, PINS)
 
     assert not loose, "\n" + "\n".join(loose)
