@@ -1,0 +1,71 @@
+"""What the protocol leaves open, or a daemon does its own way: each difference by name, with its source.
+
+`rfc` is the oracle. The daemons are taken with the settings that bring them closest to it: BIRD `deterministic med`;
+FRR `bgp deterministic-med`, `bgp bestpath compare-routerid`; GoBGP `external-compare-router-id`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from coursekit.errors import CourseError
+
+# The divergences that exist, and where each can be read or was seen.
+DIVERGENCES = {
+    "cluster-id-only-on-client-sessions":
+        "BIRD looks for its cluster id in CLUSTER_LIST only on `rr client` sessions (2.0.12 proto/bgp/attrs.c:1437): "
+        "reflectors that share a cluster id still use each other's copies themselves",
+    "no-cluster-loop-to-clients":
+        "BIRD does not send a client what has its cluster id in CLUSTER_LIST (2.0.12 attrs.c:1753, bgp_preexport)",
+    "unresolvable-still-advertised":
+        "BIRD ranks an unresolvable path last instead of excluding it, and passes it on when it is the only one "
+        "(2.0.12 attrs.c:2013, bgp_rte_better; bgp_preexport has no test)",
+    "third-party-only-between-direct-sessions":
+        "BIRD keeps a NEXT_HOP towards an eBGP peer only if the route came over a single-hop session on the same "
+        "interface (2.0.12 packets.c, bgp_use_next_hop)",
+    "echo":
+        "FRR sends a route back to the peer it came from, its own NEXT_HOP in it, unless `neighbor X solo` "
+        "(bgpd/bgp_route.c, subgroup_announce_check): more UPDATEs, the same tables",
+    "originator-id-not-compared":
+        "GoBGP breaks ties by the peer's router id and ignores ORIGINATOR_ID "
+        "(v3.10.0 internal/pkg/table/destination.go)",
+    "cluster-list-not-compared":
+        "GoBGP ignores the length of CLUSTER_LIST in the tie-break (v3.10.0 internal/pkg/table/destination.go)",
+    "reflection-attributes-to-clients-only":
+        "GoBGP strips ORIGINATOR_ID and CLUSTER_LIST towards iBGP peers that are no clients (v3.10.0, observed)",
+    "sender-side-as-loop-check":
+        "GoBGP does not send a route to a peer whose AS stands in AS_PATH (v3.10.0 pkg/server, filterpath)",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A way of being BGP: its name and the divergences from the RFCs that it has."""
+
+    name: str
+    divergences: frozenset[str] = frozenset()
+
+    def has(self, divergence: str) -> bool:
+        """Return whether it diverges so; a name that nobody defined is a bug."""
+        assert divergence in DIVERGENCES, divergence
+        return divergence in self.divergences
+
+
+PROFILES = {
+    profile.name: profile
+    for profile in (
+        Profile("rfc"),
+        Profile("bird", frozenset({"cluster-id-only-on-client-sessions", "no-cluster-loop-to-clients",
+                                   "unresolvable-still-advertised", "third-party-only-between-direct-sessions"})),
+        Profile("frr", frozenset({"echo"})),
+        Profile("gobgp", frozenset({"originator-id-not-compared", "cluster-list-not-compared",
+                                    "reflection-attributes-to-clients-only", "sender-side-as-loop-check"})),
+    )
+}  # fmt: skip
+
+
+def profile(name: str) -> Profile:
+    """Return a profile by name: rfc, bird, frr or gobgp."""
+    if name not in PROFILES:
+        raise CourseError(f"There is no BGP profile {name!r}; there are {', '.join(PROFILES)}.")
+    return PROFILES[name]

@@ -1,0 +1,133 @@
+"""A scenario: routers, LANs, links, sessions, what is originated, and steps with what is expected after each.
+
+It comes from a file (`scenario_file`), from a builder (`topologies`), or from a cluster. The schema is documented in
+data/bgp/README.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from coursekit.bgp.igp import Igp, Subnet
+from coursekit.bgp.profiles import Profile, profile
+from coursekit.bgp.route import Attributes, Peer
+from coursekit.bgp.schedule import Schedule
+from coursekit.bgp.session import Neighbour, Options
+from coursekit.bgp.simulation import Simulation
+from coursekit.bgp.speaker import Speaker
+from coursekit.errors import CourseError
+
+ACTIONS = {  # op: what it needs, and of what kind
+    "router_down": {"router": "router"}, "router_up": {"router": "router"},
+    "router_graceful_restart": {"router": "router"},
+    "session_down": {"session": "session"}, "session_up": {"session": "session"},
+    "link_down": {"link": "link"}, "link_up": {"link": "link"}, "set_cost": {"link": "link", "cost": "cost"},
+    "withdraw": {"router": "router", "prefix": "prefix"}, "originate": {"router": "router", "prefix": "prefix"},
+    "set_session_opt": {"session": "session", "side": "side", "opt": "opt", "value": "value"},
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Router:
+    """A router: `cluster_id` is the router id unless it was given."""
+
+    name: str
+    asn: int
+    router_id: str
+    cluster_id: str
+    max_paths: int = 1
+
+
+class Session(NamedTuple):
+    """A session between two addresses, with what each end does towards the other."""
+
+    id: str
+    a: str
+    b: str
+    a_addr: str
+    b_addr: str
+    a_opts: Options = Options()
+    b_opts: Options = Options()
+
+
+class Origination(NamedTuple):
+    """A prefix that a router announces."""
+
+    router: str
+    prefix: str
+    attributes: Attributes = Attributes()
+
+
+@dataclass(frozen=True)
+class Step:
+    """Actions, and what is expected when the network is quiet again (keys as in the file)."""
+
+    name: str
+    actions: tuple[Mapping[str, Any], ...] = ()
+    expect: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One case: a network to be built with `simulation()`, and the steps to take with it."""
+
+    id: str
+    routers: tuple[Router, ...]
+    sessions: tuple[Session, ...]
+    subnets: tuple[Subnet, ...] = ()
+    originate: tuple[Origination, ...] = ()
+    steps: tuple[Step, ...] = (Step("initial"),)
+    title: str = ""
+    requires: tuple[str, ...] = ()
+
+    def simulation(self, profile_name: str = "rfc", schedule: Schedule | None = None,
+                   record: bool = False) -> Simulation:  # fmt: skip
+        """Build the network with all sessions up and nothing originated yet; CourseError if a peer is unreachable."""
+        chosen = profile(profile_name)
+        igp = Igp({router.name: router.router_id for router in self.routers},
+                  [Subnet(s.name, s.prefix_len, s.members, s.igp, s.cost, s.up, s.lan) for s in self.subnets])
+        speakers = {router.name: _speaker(router, chosen, igp) for router in self.routers}
+        sessions = {}
+        for session in self.sessions:
+            name, a, b, a_addr, b_addr, a_opts, b_opts = session
+            for here, there, address in ((a, b, b_addr), (b, a, a_addr)):
+                if not igp.reaches(here, address):
+                    raise CourseError(
+                        f"Case {self.id}: session {name} has an unreachable peer: {here} has no route to {address} of "
+                        f"{there}; put both on one LAN or link, or connect their loopbacks by links with igp = true.")
+            ends = (_end(speakers[a], speakers[b], name, a_addr, b_addr, a_opts),
+                    _end(speakers[b], speakers[a], name, b_addr, a_addr, b_opts))  # fmt: skip
+            ends[0].other, ends[1].other = ends[1], ends[0]
+            sessions[name] = ends
+        return Simulation(speakers, sessions, igp, schedule, record)
+
+    def start(self, simulation: Simulation) -> None:
+        """Originate everything, in the order of the file."""
+        for origination in self.originate:
+            simulation.originate(origination.router, origination.prefix, origination.attributes)
+
+    def prefixes(self) -> list[str]:
+        """Return every prefix that the scenario mentions, in the order of the file."""
+        return list(dict.fromkeys([o.prefix for o in self.originate] + [
+            action["prefix"] for step in self.steps for action in step.actions if "prefix" in action]))  # fmt: skip
+
+
+def _speaker(router: Router, chosen: Profile, igp: Igp) -> Speaker:
+    return Speaker(router.name, router.asn, router.router_id, router.cluster_id, router.max_paths, chosen, igp)
+
+
+def _end(speaker: Speaker, peer: Speaker, session: str, own: str, address: str, options: Options) -> Neighbour:
+    about = Peer(peer.name, peer.asn, peer.router_id, address, peer.asn != speaker.asn)
+    end = Neighbour(speaker, session, about, own, options, len(speaker.neighbours))
+    speaker.neighbours.append(end)
+    return end
+
+
+def act(simulation: Simulation, action: Mapping[str, Any]) -> None:
+    """Do one action of a step to a running network."""
+    if action["op"] == "originate":
+        simulation.originate(action["router"], action["prefix"], action["attributes"])
+        return
+    getattr(simulation, action["op"])(*[action[key] for key in ACTIONS[action["op"]]])

@@ -1,0 +1,282 @@
+"""A BGP speaker: its neighbours, its Adj-RIB-In, Loc-RIB and Adj-RIB-Out, and what it does with an UPDATE.
+
+A speaker never looks at another speaker: it takes attributes that a neighbour sent, decides, and yields what it
+sends. Everything between speakers (time, order, loss) is `simulation`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+from coursekit.bgp.decision import NOTHING, Decision, decide
+from coursekit.bgp.igp import Igp
+from coursekit.bgp.profiles import Profile
+from coursekit.bgp.route import DEFAULT_LOCAL_PREF, Attributes, Path
+from coursekit.bgp.session import Neighbour, Update
+
+
+@dataclass(eq=False)
+class Speaker:
+    """A router that speaks BGP. Tables are by prefix; a prefix without an entry has no route."""
+
+    name: str
+    asn: int
+    router_id: str
+    cluster_id: str
+    max_paths: int
+    profile: Profile
+    igp: Igp
+    up: bool = True
+    neighbours: list[Neighbour] = field(default_factory=list)
+    own: dict[str, Attributes] = field(default_factory=dict)  # what it originates
+    adj_rib_in: dict[str, dict[tuple[int, int], Path]] = field(default_factory=dict)  # (neighbour's index, path id)
+    loc_rib: dict[str, Decision] = field(default_factory=dict)
+    holding: set[int] = field(default_factory=set)  # neighbours whose End-of-RIB a restarting speaker waits for
+    _told: dict[str, set[int]] = field(default_factory=dict)  # who holds an announcement of a prefix
+    _path_ids: dict[str, dict[tuple[int, int], int]] = field(default_factory=dict)
+    _reflected: list[Neighbour] = field(default_factory=list)  # who hears what came over iBGP
+    _adding: bool = False  # some neighbour gets all paths
+
+    # ---- taking in -------------------------------------------------------------------------------------------------
+
+    def refusal(self, neighbour: Neighbour, attributes: Attributes) -> str | None:
+        """Return why a received route cannot be used, None if it can (RFC 4271 §9.1.2, RFC 4456 §8)."""
+        copies = attributes.as_count(self.asn)
+        if copies > neighbour.options.allowas_in:
+            return f"AS loop: own AS {self.asn} is in AS_PATH"
+        if not neighbour.peer.external:
+            if attributes.originator_id == self.router_id:
+                return f"loop: ORIGINATOR_ID {self.router_id} is its own router id"
+            looks = neighbour.client or not self.profile.has("cluster-id-only-on-client-sessions")
+            if looks and self.cluster_id in attributes.cluster_list:
+                return f"cluster loop: own cluster id {self.cluster_id} is in CLUSTER_LIST"
+        if self.igp.owns(self.name, attributes.next_hop):
+            return f"NEXT_HOP {attributes.next_hop} is its own address"
+        longest = neighbour.options.max_as_path_in
+        if longest is not None and len(attributes.as_path) > longest:
+            return f"import policy: AS_PATH of {len(attributes.as_path)} is longer than {longest}"
+        return None
+
+    def take_in(self, neighbour: Neighbour, attributes: Attributes, path_id: int = 0) -> Path:
+        """Return the Adj-RIB-In entry for a received route: attributes after import policy, or why it is refused."""
+        taken = attributes
+        if neighbour.peer.external and (taken.local_pref is not None or taken.originator_id or taken.cluster_list):
+            taken = taken._replace(local_pref=None, originator_id=None, cluster_list=())
+        wanted = neighbour.options.local_pref_in
+        if wanted is None:
+            wanted = DEFAULT_LOCAL_PREF if taken.local_pref is None else taken.local_pref
+        if taken.local_pref != wanted:
+            taken = taken._replace(local_pref=wanted)
+        return Path(taken, neighbour.peer, path_id, attributes, self.refusal(neighbour, attributes),
+                    client=neighbour.client, index=neighbour.index)  # fmt: skip
+
+    def receive(self, neighbour: Neighbour, update: Update) -> Iterator[Update]:
+        """Enter one UPDATE into the Adj-RIB-In, decide, and yield what is sent in consequence."""
+        key = neighbour.index, update.path_id
+        paths = self.adj_rib_in.setdefault(update.prefix, {})
+        if update.attributes is None:
+            if paths.pop(key, None) is None:
+                return
+        else:
+            paths[key] = self.take_in(neighbour, update.attributes, update.path_id)
+        yield from self.decide(update.prefix)
+
+    def taken_in_again(self, neighbour: Neighbour) -> list[str]:
+        """Run the import policy anew on everything heard from a neighbour; return the prefixes concerned."""
+        heard = []
+        for prefix, paths in self.adj_rib_in.items():
+            for key, path in paths.items():
+                if key[0] == neighbour.index and path.received:
+                    paths[key] = replace(self.take_in(neighbour, path.received, path.path_id), stale=path.stale)
+                    heard.append(prefix)
+        return heard
+
+    def forget(self, neighbour: Neighbour, wanted: Callable[[Path], bool] = lambda _: True) -> list[str]:
+        """Drop what a neighbour sent, all of it or what is wanted gone; return the prefixes concerned."""
+        gone = []
+        for prefix, paths in self.adj_rib_in.items():
+            for key in [key for key, path in paths.items() if key[0] == neighbour.index and wanted(path)]:
+                del paths[key]
+                gone.append(prefix)
+        return gone
+
+    # ---- deciding --------------------------------------------------------------------------------------------------
+
+    def cost(self, next_hop: str) -> int | None:
+        """Return the IGP cost of a next hop, None if it is unreachable."""
+        return self.igp.cost(self.name, next_hop)
+
+    def paths(self, prefix: str) -> list[Path]:
+        """Return every path to a prefix: the speaker's own, then those heard, in the order of its neighbours."""
+        heard = self.adj_rib_in.get(prefix, {})
+        own = [Path(self.own[prefix])] if prefix in self.own else []
+        return own + ([heard[key] for key in sorted(heard)] if len(heard) > 1 else list(heard.values()))
+
+    def decision(self, prefix: str, explain: bool = True) -> Decision:
+        """Run the decision process on a prefix, with the reasons in words; changes nothing."""
+        return decide(self.paths(prefix), self.cost, self.asn, max_paths=self.max_paths, profile=self.profile,
+                      explain=explain)  # fmt: skip
+
+    def decide(self, prefix: str) -> Iterator[Update]:
+        """Enter the best path into the Loc-RIB and yield the UPDATEs that follow from the change."""
+        if self.holding:
+            return  # RFC 4724 §4.1: a restarting speaker defers until it has heard End-of-RIB from everybody
+        before = self.passed_on(prefix)
+        self.loc_rib[prefix] = self.decision(prefix, explain=False)
+        after = self.passed_on(prefix)
+        same = before is after or (before and after and before.index == after.index
+                                   and before.attributes == after.attributes)  # fmt: skip
+        if not same or self._adding:
+            yield from self.advertise(prefix)
+
+    # ---- sending ---------------------------------------------------------------------------------------------------
+
+    def options_changed(self) -> None:
+        """Work out anew who is a client and who gets all paths; to be called when neighbours or options changed."""
+        self._reflected = [n for n in self.neighbours if n.client or n.peer.external]
+        self._adding = any(n.options.add_path for n in self.neighbours)
+
+    def eligible(self, path: Path) -> list[Neighbour]:
+        """Return to whom a path may go: the iBGP rule (RFC 4271 §9.2.1) and reflection (RFC 4456 §6)."""
+        if path.peer is None or path.peer.external or path.client:
+            return self.neighbours
+        return self._reflected
+
+    def export(self, neighbour: Neighbour, path: Path) -> Attributes | None:
+        """Return the attributes with which a path goes to a neighbour, None if it may not go there at all."""
+        sent = self._external(neighbour, path) if neighbour.peer.external else self._internal(neighbour, path)
+        return None if sent and self._points_back(neighbour, sent) else sent
+
+    def _points_back(self, neighbour: Neighbour, attributes: Attributes) -> bool:
+        """Return whether NEXT_HOP is the peer's own address: such a route is not sent (RFC 4271 §5.1.3)."""
+        return attributes.next_hop == neighbour.peer.address and not self.profile.has("echo")
+
+    def _external(self, neighbour: Neighbour, path: Path) -> Attributes | None:
+        """Return what an eBGP peer is sent: own AS in front; LOCAL_PREF, reflection and a received MED stay inside."""
+        attributes, peer = path.attributes, neighbour.peer
+        # The originator attaches communities on export, so they bind those who hear the route, not itself.
+        if path.peer and not {"no-advertise", "no-export", "no-export-subconfed"}.isdisjoint(attributes.communities):
+            return None
+        as_path = attributes.as_path
+        if neighbour.options.as_override:
+            as_path = tuple(self.asn if hop == peer.asn else hop for hop in as_path)
+        if peer.asn in as_path and self.profile.has("sender-side-as-loop-check"):
+            return None
+        return Attributes(
+            (self.asn,) * (1 + neighbour.options.prepend) + as_path, self._third_party(neighbour, path), None,
+            attributes.med if path.peer is None else None, attributes.origin, None, (), attributes.communities,
+        )  # fmt: skip
+
+    def _internal(self, neighbour: Neighbour, path: Path) -> Attributes | None:
+        """Return what an iBGP peer is sent: all as it is, and if it came over iBGP then reflected or not at all."""
+        attributes = path.attributes
+        originator, clusters = attributes.originator_id, attributes.cluster_list
+        next_hop = attributes.next_hop
+        if path.peer and "no-advertise" in attributes.communities:
+            return None
+        if path.peer and not path.peer.external:
+            if not path.client and not neighbour.client:
+                return None
+            if neighbour.client and self.cluster_id in clusters and self.profile.has("no-cluster-loop-to-clients"):
+                return None
+            originator, clusters = originator or path.peer.router_id, (self.cluster_id, *clusters)
+            if not neighbour.client and self.profile.has("reflection-attributes-to-clients-only"):
+                originator, clusters = None, ()
+        elif path.peer is None or neighbour.options.next_hop_self:
+            next_hop = neighbour.local_address
+        pref = DEFAULT_LOCAL_PREF if attributes.local_pref is None else attributes.local_pref
+        return Attributes((self.asn,) * neighbour.options.prepend + attributes.as_path, next_hop, pref, attributes.med,
+                          attributes.origin, originator, clusters, attributes.communities)  # fmt: skip
+
+    def _third_party(self, neighbour: Neighbour, path: Path) -> str:
+        """Return the NEXT_HOP for an eBGP peer: a third party's if all three are on one subnet (RFC 4271 §5.1.3)."""
+        if path.peer is None or neighbour.options.next_hop_self:
+            return neighbour.local_address
+        shared = self.igp.connected(self.name, neighbour.peer.address)
+        if shared is None:
+            return neighbour.local_address
+        if self.profile.has("third-party-only-between-direct-sessions"):
+            keep = path.peer.external and self.igp.connected(self.name, path.peer.address) is shared
+        else:
+            keep = self.igp.connected(self.name, path.attributes.next_hop) is shared
+        return path.attributes.next_hop if keep else neighbour.local_address
+
+    def wanted(self, neighbour: Neighbour, prefix: str, memo: dict[object, Attributes | None]) -> dict[int, Attributes]:
+        """Return what a neighbour should hold of a prefix: attributes by path id, 0 where only the best is sent.
+
+        `memo` keeps what was exported to others with the same options: daemons call those an update group.
+        """
+        if neighbour.options.add_path:
+            ids = self._path_ids.setdefault(prefix, {})
+            out = {}
+            for path in self.paths(prefix):
+                if path.refused is None and (path.peer is None or self.cost(path.attributes.next_hop) is not None):
+                    sent = None if path.index == neighbour.index else self.export(neighbour, path)
+                    if sent:
+                        out[ids.setdefault((path.index, path.path_id), len(ids) + 1)] = sent
+            return out
+        best = self.passed_on(prefix)
+        if best is None or (best.index == neighbour.index and not self.profile.has("echo")):
+            return {}
+        if neighbour.peer.external:
+            sent = self.export(neighbour, best)
+        else:
+            group = neighbour.options, neighbour.local_address
+            if group not in memo:
+                memo[group] = self._internal(neighbour, best)
+            sent = memo[group]
+            if sent and self._points_back(neighbour, sent):
+                sent = None
+        return {} if sent is None else {0: sent}
+
+    def passed_on(self, prefix: str) -> Path | None:
+        """Return the path that peers hear of: the best one."""
+        decision = self.loc_rib.get(prefix, NOTHING)
+        if decision.best is None and self.profile.has("unresolvable-still-advertised"):
+            return decision.fallback
+        return decision.best
+
+    def advertise(self, prefix: str, neighbours: Iterable[Neighbour] | None = None) -> Iterator[Update]:
+        """Yield an UPDATE or a withdrawal for every neighbour, or those given, that does not hold what it should."""
+        told = self._told.setdefault(prefix, set())
+        if neighbours is None:
+            best = self.passed_on(prefix)
+            eligible = self.eligible(best) if best else []
+            if self._adding:
+                eligible = self.neighbours
+            if told and len(eligible) < len(self.neighbours):
+                places = told.union(neighbour.index for neighbour in eligible)
+                neighbours = [self.neighbours[place] for place in sorted(places)]
+            else:
+                neighbours = eligible
+        memo: dict[object, Attributes | None] = {}
+        for neighbour in neighbours:
+            if not neighbour.up:
+                continue
+            wanted = self.wanted(neighbour, prefix, memo)
+            sent = neighbour.sent.setdefault(prefix, {}) if wanted else neighbour.sent.get(prefix)
+            if sent is None:
+                continue
+            for path_id in [path_id for path_id in sent if path_id not in wanted]:
+                del sent[path_id]
+                yield Update(neighbour.other, prefix, path_id, None, neighbour.epoch)
+            for path_id, attributes in wanted.items():
+                if sent.get(path_id) != attributes:
+                    sent[path_id] = attributes
+                    yield Update(neighbour.other, prefix, path_id, attributes, neighbour.epoch)
+            (told.add if sent else told.discard)(neighbour.index)
+
+    def restart(self) -> None:
+        """Lose every table but the own routes, as a process does that starts again."""
+        for neighbour in self.neighbours:
+            neighbour.sent.clear()
+        for table in (self.adj_rib_in, self.loc_rib, self._told, self._path_ids):
+            table.clear()
+        self.holding.clear()
+
+    def hang_up(self, neighbour: Neighbour) -> None:
+        """Forget what a neighbour was told: the session is down, or about to be told all anew."""
+        for prefix in neighbour.sent:
+            self._told[prefix].discard(neighbour.index)
+        neighbour.sent.clear()

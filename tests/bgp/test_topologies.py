@@ -1,0 +1,160 @@
+"""The closed forms: what each family of topologies costs, for every size up to 200."""
+
+from __future__ import annotations
+
+import ast
+import json
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from coursekit.bgp import topologies
+from coursekit.bgp.scenario import Scenario
+from coursekit.bgp.simulation import Simulation
+from coursekit.errors import CourseError
+from coursekit.paths import data_dir
+
+FORMS = {form["id"]: form for form in json.loads((data_dir() / "bgp" / "cases.json").read_text())["parametric"]}
+BUILDERS: dict[str, Callable[..., Scenario]] = {
+    "F1": topologies.full_mesh, "F2": topologies.route_reflectors,
+    "F3": lambda k, n: topologies.route_reflectors(n, k), "F4": topologies.tor,
+}  # fmt: skip
+SIZES = [(form_id, size if isinstance(size, list) else [size]) for form_id, form in FORMS.items()
+         for size in [*form["check_n"], *([[3, 7], [2, 100]] if form_id == "F3" else [150, 200])]]  # fmt: skip
+_OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
+
+
+def value(form: str, **names: int) -> int:
+    """Work out a formula such as n*(n-1)/2."""
+
+    def walk(node: ast.expr) -> Any:
+        if isinstance(node, ast.BinOp):
+            return _OPERATORS[type(node.op)](walk(node.left), walk(node.right))
+        return names[node.id] if isinstance(node, ast.Name) else ast.literal_eval(node)
+
+    return int(walk(ast.parse(form, mode="eval").body))
+
+
+def started(scenario: Scenario, profile: str = "rfc") -> Simulation:
+    """Return a network after it fell quiet for the first time."""
+    simulation = scenario.simulation(profile)
+    scenario.start(simulation)
+    assert simulation.run().converged
+    return simulation
+
+
+@pytest.mark.parametrize(("form_id", "size"), SIZES)
+def test_closed_forms_hold(form_id: str, size: list[int]) -> None:
+    """Sessions, UPDATEs, routes held, and the cost of a failure and a return are what the formulas say."""
+    form = FORMS[form_id]
+    names = dict(zip(("k", "n") if form_id == "F3" else ("n",), size, strict=True))
+    simulation = started(BUILDERS[form_id](*size))
+    got = {
+        "sessions": simulation.established,
+        "updates": simulation.updates,
+        "loc_rib_total": sum(d.best is not None for s in simulation.speakers.values() for d in s.loc_rib.values()),
+    }
+    if "node_fail_updates" in form:
+        simulation.router_down("n1")
+        got["node_fail_updates"] = simulation.run().updates
+    if "node_recover_updates" in form:
+        simulation.router_up("n1")
+        got["node_recover_updates"] = simulation.run().updates
+    if "rr_fail_updates" in form and names["k"] > 1:
+        simulation.router_down("rr1")
+        got["rr_fail_updates"] = simulation.run().updates
+    assert got == {key: value(form[key], **names) if key in form else count for key, count in got.items()}
+
+
+@pytest.mark.parametrize(("form_id", "size"), [("F1", [10]), ("F2", [10]), ("F4", [10])])
+def test_echo_costs_what_frr_was_seen_to_send(form_id: str, size: list[int]) -> None:
+    """The FRR profile sends routes back to whom they came from: more UPDATEs, the same routes."""
+    assert started(BUILDERS[form_id](*size), "frr").updates == value(FORMS[form_id]["updates_echo_profile"], n=size[0])
+
+
+@pytest.mark.parametrize(("leaves", "spines"), [(2, 2), (3, 2), (8, 4), (30, 3)])
+def test_leaf_spine(leaves: int, spines: int) -> None:
+    """Spines in one AS: L(S + S(L-1) + (L-1)(S-1)) UPDATEs in lock-step, and no path with a valley is taken in."""
+    simulation = started(topologies.leaf_spine(leaves, spines))
+    assert simulation.established == leaves * spines
+    assert simulation.updates == leaves * (spines + spines * (leaves - 1) + (leaves - 1) * (spines - 1))
+    assert simulation.longest_taken == 2
+    assert len(simulation.speakers["n1"].loc_rib[topologies.block(2)].multipath) == spines
+
+
+def test_spines_with_an_as_each_make_valleys() -> None:
+    """Without a shared AS, a spine takes a route back from a leaf: down and up again, 3 hops instead of 2."""
+    assert started(topologies.leaf_spine(4, 3, shared_spine_as=False)).longest_taken == 3
+
+
+@pytest.mark.parametrize(("n", "k"), [(3, 1), (5, 2), (20, 3)])
+def test_in_cluster_reflectors(n: int, k: int) -> None:
+    """Reflectors that are nodes themselves: km(m+k-1) + k(m+k-1) + k(k-1)m UPDATEs for m = n-k clients."""
+    simulation, m = started(topologies.in_cluster_reflectors(n, k)), n - k
+    assert simulation.established == k * m + k * (k - 1) // 2
+    assert simulation.updates == k * m * (m + k - 1) + k * (m + k - 1) + k * (k - 1) * m
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_reflectors_survive_each_other(shared: bool) -> None:
+    """With two reflectors, of one cluster id or two, the death of one costs no UPDATE and no route."""
+    simulation = started(topologies.route_reflectors(6, 2, shared_cluster=shared))
+    simulation.router_down("rr1")
+    assert simulation.run().updates == 0
+    assert all(simulation.speakers[f"n{i}"].loc_rib[topologies.block(j)].best for i in range(1, 7) for j in range(1, 7))
+
+
+@pytest.mark.parametrize(
+    ("plan", "as_path"),
+    [("shared", None), ("shared-allowas-in", (64601, 64512)), ("shared-as-override", (64601, 64601))],
+)
+def test_one_as_behind_a_tor_and_its_cures(plan: Any, as_path: tuple[int, ...] | None) -> None:
+    """All nodes in one AS hear nothing of each other through the ToR, unless one end is told to look away."""
+    best = started(topologies.tor(3, plan)).speakers["n1"].loc_rib[topologies.block(2)].best
+    assert (best and best.attributes.as_path) == as_path
+
+
+def test_tor_on_the_nodes_lan_passes_third_party_next_hops() -> None:
+    """On one subnet the ToR leaves NEXT_HOP alone, and traffic goes from node to node."""
+    simulation = started(topologies.tor(3, lan=True))
+    best = simulation.speakers["n1"].loc_rib[topologies.block(2)].best
+    assert best
+    assert best.attributes.next_hop == topologies.node_address(2)
+
+
+def test_mesh_left_on_beside_a_tor_hairpins_with_bird() -> None:
+    """As measured with BIRD: the ToR hears of n2's block from n1 too, and prefers n1, whose router id is lower."""
+    simulation = started(topologies.tor(3, "shared", lan=True, mesh=True), "bird")
+    decision = simulation.speakers["tor"].loc_rib[topologies.block(2)]
+    assert decision.best
+    assert (decision.best.source, decision.best.attributes.next_hop) == ("n1", topologies.node_address(1))
+    assert (decision.candidates, decision.decided_by) == (3, "router-id")
+
+
+def test_as_per_rack_reaches_every_block() -> None:
+    """Racks of one AS each: every node has every block, over AS_PATHs of rack, core and rack."""
+    simulation = started(topologies.as_per_rack(3, 4))
+    best = simulation.speakers["n1"].loc_rib[topologies.block(12)].best
+    assert best
+    assert best.attributes.as_path == (65100, 65203)
+    assert all(s.loc_rib[topologies.block(i)].best for s in simulation.speakers.values() for i in range(1, 13))
+
+
+def test_migration_prefers_the_mesh() -> None:
+    """With mesh and reflector together the direct path wins by its shorter CLUSTER_LIST."""
+    decision = started(topologies.mesh_and_reflector(4)).speakers["n1"].loc_rib[topologies.block(2)]
+    assert decision.best
+    assert (decision.best.source, decision.decided_by, decision.candidates) == ("n2", "cluster-list-length", 2)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [lambda: topologies.full_mesh(0), lambda: topologies.route_reflectors(5, 0), lambda: topologies.full_mesh(10**6),
+     lambda: topologies.in_cluster_reflectors(3, 3), lambda: topologies.tor(3, mesh=True)],
+)  # fmt: skip
+def test_impossible_sizes_get_a_sentence(build: Callable[[], Scenario]) -> None:
+    """A topology of no nodes, or of a million, is refused."""
+    with pytest.raises(CourseError, match=r"\.$"):
+        build()
