@@ -210,15 +210,11 @@ def _learn_vxlan(
         "vni": _elect(numbers(sure, 12, 3), numbers(back, 12, 3)),
         "udp_checksum": _elect(map(bool, numbers(sure, 6, 2)), map(bool, numbers(back, 6, 2))),
     }
-    other = next(
-        (
-            known for known in ENCAPSULATIONS.values()
-            if known.kind == "vxlan" and "rfc7348" not in (known.name, encap.name)
-            and (known.port, known.vni) == (shown["port"], shown["vni"]) != (encap.port, encap.vni)
-        ),
-        None,
-    )
-    if other and fixed["port"] is None and fixed["vni"] is None:
+    # RFC 7348 names a port and no VNI; the CNIs name both
+    names = {(known.port, known.vni): known for known in ENCAPSULATIONS.values() if known.name != "rfc7348"}
+    other = names.get((shown["port"], shown["vni"]))
+    own = shown["port"] == encap.port and (shown["vni"] == encap.vni or encap.name == "rfc7348")
+    if other and not own and fixed["port"] is None and fixed["vni"] is None:
         notes.append(
             f"The outside frames go to UDP port {other.port} with VNI {other.vni}: that is {other.name}, "
             f"not {encap.name}. If the cluster is set up so, say it with --port and --vni."

@@ -72,7 +72,7 @@ def test_round_trip_and_checksums(
 
 
 def test_flannel_frame_field_by_field() -> None:
-    """The envelope of flannel has the kernel's values: TTL 64, TOS 0, no DF, port 8472, I bit alone, VNI 1, a checksum."""
+    """The envelope of flannel has the values of the kernel: TTL 64, TOS 0, no DF, 8472, the I bit alone, VNI 1."""
     frame = Ether(encapsulate(PING, FLANNEL, **NODES, ip_id=0x685E, sport=33788, **MACS, **VTEPS))
     outer, udp, vxlan, inner = frame[IP], frame[UDP], frame[VXLAN], frame[VXLAN][Ether]
     assert (len(frame), outer.len, outer.id, outer.tos) == (148, 134, 26718, 0)
