@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from coursekit.errors import CourseError
 from coursekit.packets.capture import Frame
-from coursekit.packets.ip import DF, MF, OFFSET, fragment, header_length
+from coursekit.packets.ip import MF, OFFSET, fragment, header_length
 from coursekit.packets.offload import segment
 
 ENVELOPE = {"vxlan": 16, "ipip": 0, "native": 0}  # bytes between the outer IP header and what is carried
@@ -326,19 +326,14 @@ def _distance(one: bytes, other: bytes) -> int:
 def _ways(packet: bytes, first: Frame, slot: Slot) -> Iterator[tuple[str, int, list[Piece]]]:
     """Yield the ways to cut the packet that give a first frame of that size: how, for which MTU, offset and data."""
     held = len(first.data) - slot.at
-    try:
-        parts = segment(packet, held - header_length(packet) - _transport_header(packet))
-        if len(parts) > 1:
-            yield "segments", len(parts[0]), [(slot.at, part, True) for part in parts]
-    except CourseError:
-        pass
-    if packet[0] >> 4 == 4:
-        loose = packet[:6] + (int.from_bytes(packet[6:8], "big") & ~DF).to_bytes(2, "big") + packet[8:]
+    data = held - header_length(packet) - _transport_header(packet)
+    for how, size, cut in (("segments", data, segment), ("inner", held, fragment)):
         try:
-            if len(fragment(loose, held)[0]) == held:
-                yield "inner", held, [(slot.at, part, True) for part in fragment(loose, held)]
+            parts = cut(packet, size)
         except CourseError:
-            pass
+            continue
+        if len(parts) > 1 and len(parts[0]) == held:
+            yield how, size, [(slot.at, part, True) for part in parts]
     if slot.outer == 20:
         before = slot.envelope + slot.inner_link
         step = len(first.data) - slot.link - slot.outer

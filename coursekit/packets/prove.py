@@ -162,11 +162,19 @@ def _rebuilt(item: Match, learned: Learned, down: int, hops: int) -> list[tuple[
             whole = _enveloped(item, piece, seen, learned)
             for _ in range(hops):
                 whole = forward(whole)
-        outer = fragment(whole, item.size) if item.pieces == "outer" else [whole]
+        outer = _cut(whole, item.size) if item.pieces == "outer" else [whole]
         for frame, part in zip(item.frames if item.pieces == "outer" else [found], outer, strict=False):
             if frame:
                 pairs.append((frame, _linked(item, frame, part, learned)))
     return pairs
+
+
+def _cut(packet: bytes, mtu: int) -> list[bytes]:
+    """Return the outer packet in fragments; whole, where the profile would not have it cut."""
+    try:
+        return fragment(packet, mtu)
+    except CourseError:
+        return [packet]
 
 
 def _enveloped(item: Match, packet: bytes, seen: bytes, learned: Learned) -> bytes:
