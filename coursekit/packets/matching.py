@@ -13,14 +13,11 @@ from dataclasses import dataclass, field
 
 from coursekit.errors import CourseError
 from coursekit.packets.capture import Frame
-from coursekit.packets.ip import MF, OFFSET, fragment, header_length
-from coursekit.packets.offload import segment
+from coursekit.packets.ip import MF, OFFSET, header_length
+from coursekit.packets.pieces import ENVELOPE, WHOLE, Cut, Piece, Slot, link_size, packet_length, ways
 
-ENVELOPE = {"vxlan": 16, "ipip": 0, "native": 0}  # bytes between the outer IP header and what is carried
 NEAR = 4  # a damaged field is at most this long
 WINDOW = 64  # how many frames of one size are looked at, where only nearness can tell
-
-Piece = tuple[int, bytes, bool]  # where in the frame, what, and whether that is an IP packet
 
 
 @dataclass(frozen=True)
@@ -33,34 +30,22 @@ class Inside:
 
 
 @dataclass(frozen=True)
-class Slot:
-    """Where a frame may hold the inner packet: behind a link header, an outer IP header and the envelope, in bytes."""
-
-    link: int
-    outer: int  # the outer IP header, 0 for native
-    envelope: int  # UDP and VXLAN
-    inner_link: int  # the inner Ethernet header with its tags
-
-    @property
-    def at(self) -> int:
-        """Offset of the inner IP packet."""
-        return self.link + self.outer + self.envelope + self.inner_link
-
-
-@dataclass(frozen=True)
 class Match:
-    """An inside packet and the outside frames that carry it: one, or one per piece.
+    """An inside packet and the outside frames that carry it, for each part that it was cut into; None for a lost one.
 
-    `pieces`: what was cut into several frames, "" for nothing, "inner" or "outer" for fragments, "segments" for a
-    super-segment that was cut on its way out. `size` is the MTU that the pieces fit (segments: bytes of data in each).
+    `exact`: the inner packets are equal, but for what forwarding and checksum offload change.
     """
 
     inside: Inside
-    frames: tuple[Frame | None, ...]
+    parts: tuple[tuple[Frame | None, ...], ...]
     slot: Slot
     exact: bool
-    pieces: str = ""
-    size: int = 0
+    cut: Cut = WHOLE
+
+    @property
+    def frames(self) -> tuple[Frame | None, ...]:
+        """The outside frames in order, None for one that is not there."""
+        return tuple(frame for part in self.parts for frame in part)
 
     @property
     def first(self) -> Frame:
@@ -72,15 +57,6 @@ class Match:
         """How much lower the TTL is outside than inside."""
         place = 8 if self.inside.packet[0] >> 4 == 4 else 7
         return self.inside.packet[place] - self.first.data[self.slot.at + place]
-
-
-def link_size(frame: Frame) -> int:
-    """Return the size of the link header, VLAN tags included."""
-    size = {"ethernet": 14, "linux_sll": 16, "linux_sll2": 20, "null": 4}.get(frame.linktype, 0)
-    if frame.linktype == "ethernet":
-        while frame.data[size - 2 : size] in (b"\x81\x00", b"\x88\xa8"):
-            size += 4
-    return size
 
 
 def inside_packets(frames: Sequence[Frame]) -> list[Inside]:
@@ -98,12 +74,6 @@ def inside_packets(frames: Sequence[Frame]) -> list[Inside]:
             continue
         found.append(Inside(frame, frame.data[:size], packet[: packet_length(packet)]))
     return found
-
-
-def packet_length(packet: bytes) -> int:
-    """Return how long an IP packet says it is; its own length where that cannot be."""
-    said = int.from_bytes(packet[2:4], "big") if packet[0] >> 4 == 4 else 40 + int.from_bytes(packet[4:6], "big")
-    return said if 20 <= said <= len(packet) else len(packet)
 
 
 def match(inside: Sequence[Inside], outside: Sequence[Frame], kind: str) -> list[Match]:
@@ -200,12 +170,12 @@ class _Matcher:
         return [frame for frame in self.outside if frame.number not in self.used]
 
     def take(
-        self, inside: Inside, frames: Sequence[Frame | None], slot: Slot, exact: bool, pieces: str = "", size: int = 0
+        self, inside: Inside, parts: Sequence[Sequence[Frame | None]], slot: Slot, exact: bool, cut: Cut = WHOLE
     ) -> None:
         self.done.add(inside.frame.number)
-        self.used.update(frame.number for frame in frames if frame)
+        self.used.update(frame.number for part in parts for frame in part if frame)
         self.links.add(slot.link)
-        self.found.append(Match(inside, tuple(frames), slot, exact, pieces, size))
+        self.found.append(Match(inside, tuple(map(tuple, parts)), slot, exact, cut))
 
     def by(self, index: Callable[[bytes], bytes], waiting: Sequence[Inside]) -> None:
         """Pair packets for which `index` gives the same, in order."""
@@ -219,7 +189,7 @@ class _Matcher:
             while stack:
                 frame, slot = stack.pop()
                 if frame.number not in self.used and (index is _key or self._size(frame, slot) == len(item.packet)):
-                    self.take(item, [frame], slot, index is _key)
+                    self.take(item, [[frame]], slot, index is _key)
                     break
 
     def _size(self, frame: Frame, slot: Slot) -> int:
@@ -248,7 +218,7 @@ class _Matcher:
                     and _near(item.packet, frame.data[slot.at : slot.at + len(item.packet)])
                 )
                 if hit := next(near, None):
-                    self.take(item, [hit[0]], hit[1], False)
+                    self.take(item, [[hit[0]]], hit[1], False)
                     break
 
     def cut(self, waiting: Sequence[Inside], exact: bool = True) -> None:
@@ -267,19 +237,19 @@ class _Matcher:
                     (frame, slot) for frame in free[:WINDOW] for slot in self.slots(frame)
                     if _distance(_plain(item.packet[:60]), _plain(frame.data[slot.at : slot.at + 60])) <= NEAR
                 ]
-            best: tuple[int, list[Frame | None], Slot, str, int] | None = None
+            best: tuple[int, list[list[Frame | None]], Slot, Cut] | None = None
             for frame, slot in firsts:
                 if frame.number in self.used or len(frame.data) - slot.at >= len(item.packet):
                     continue
-                for how, size, pieces in _ways(item.packet, frame, slot):
-                    frames = self._pieces(frame, pieces, exact)
-                    hits = sum(piece is not None for piece in frames)
-                    if hits and (not exact or hits == len(frames)) and (best is None or hits > best[0]):
-                        best = hits, frames, slot, how, size
+                for cut, pieces in ways(item.packet, frame, slot):
+                    parts = self._pieces(frame, pieces, exact)
+                    seen = [piece is not None for part in parts for piece in part]
+                    if any(seen) and (not exact or all(seen)) and (best is None or sum(seen) > best[0]):
+                        best = sum(seen), parts, slot, cut
                 if best:
                     break
             if best:
-                self.take(item, best[1], best[2], exact, best[3], best[4])
+                self.take(item, best[1], best[2], exact, best[3])
 
     def _fragment(self, frame: Frame) -> bool:
         """Tell whether the frame shows a piece of a packet, outside or inside."""
@@ -291,24 +261,31 @@ class _Matcher:
     def damaged_pieces(self, waiting: Sequence[Inside]) -> None:
         self.cut(waiting, exact=False)
 
-    def _pieces(self, first: Frame, pieces: Sequence[Piece], exact: bool) -> list[Frame | None]:
+    def _pieces(self, first: Frame, parts: Sequence[Sequence[Piece]], exact: bool) -> list[list[Frame | None]]:
         """Return the frame of each piece; None for one that is not there."""
         place = self.order[first.number]
         around = (*self.outside[place + 1 : place + 1 + WINDOW], *self.outside[max(0, place - WINDOW) : place])
         later = [frame for frame in around if frame.number not in self.used]
-        frames: list[Frame | None] = []
-        for number, (at, data, is_packet) in enumerate(pieces):
-            candidates = [first] if number == 0 else [frame for frame in later if frame not in frames]
-            if not is_packet:  # a later fragment: its IP identification says what it belongs to
-                start = at - 16
-                kin = [frame for frame in candidates if frame.data[start : start + 2] == first.data[start : start + 2]]
-                candidates = kin if exact else kin + candidates
-            near = (
-                frame for frame in candidates
-                if len(frame.data) == at + len(data) and _same(frame.data[at:], data, is_packet, exact)
-            )
-            frames.append(next(near, first if number == 0 and not exact else None))
-        return frames
+        found: list[list[Frame | None]] = []
+        for number, part in enumerate(parts):
+            head: Frame | None = None
+            frames: list[Frame | None] = []
+            for at, data, is_packet in part:
+                candidates = [first] if not number and is_packet else later
+                if not is_packet and head:  # a later fragment: its IP identification says what it belongs to
+                    ident = slice(at - 16, at - 14)
+                    kin = [frame for frame in later if frame.data[ident] == head.data[ident]]
+                    candidates = kin if exact else kin + later
+                near = (
+                    frame for frame in candidates
+                    if len(frame.data) == at + len(data) and _same(frame.data[at:], data, is_packet, exact)
+                )
+                hit = next(near, first if not number and is_packet and not exact else None)
+                head = hit if is_packet else head
+                frames.append(hit)
+                later = [frame for frame in later if frame is not hit]
+            found.append(frames)
+        return found
 
 
 def _same(found: bytes, piece: bytes, packet: bool, exact: bool) -> bool:
@@ -321,29 +298,3 @@ def _same(found: bytes, piece: bytes, packet: bool, exact: bool) -> bool:
 def _distance(one: bytes, other: bytes) -> int:
     """Return in how many bytes two strings differ."""
     return sum(a != b for a, b in zip(one, other, strict=False)) + abs(len(one) - len(other))
-
-
-def _ways(packet: bytes, first: Frame, slot: Slot) -> Iterator[tuple[str, int, list[Piece]]]:
-    """Yield the ways to cut the packet that give a first frame of that size: how, for which MTU, offset and data."""
-    held = len(first.data) - slot.at
-    data = held - header_length(packet) - _transport_header(packet)
-    for how, size, cut in (("segments", data, segment), ("inner", held, fragment)):
-        try:
-            parts = cut(packet, size)
-        except CourseError:
-            continue
-        if len(parts) > 1 and len(parts[0]) == held:
-            yield how, size, [(slot.at, part, True) for part in parts]
-    if slot.outer == 20:
-        before = slot.envelope + slot.inner_link
-        step = len(first.data) - slot.link - slot.outer
-        if step % 8 == 0 and step > before:
-            pieces = [(slot.at, packet[: step - before], True)]
-            rest = packet[step - before :]
-            pieces += [(slot.link + 20, rest[at : at + step], False) for at in range(0, len(rest), step)]
-            yield "outer", slot.outer + step, pieces
-
-
-def _transport_header(packet: bytes) -> int:
-    start = header_length(packet)
-    return 4 * (packet[start + 12] >> 4) if len(packet) > start + 12 else 0

@@ -17,8 +17,9 @@ from coursekit.packets.compare import first_difference
 from coursekit.packets.encapsulation import Encapsulation, encapsulate_frame
 from coursekit.packets.ip import forward, fragment
 from coursekit.packets.learning import Learned, ends, entering, learn
-from coursekit.packets.matching import ENVELOPE, Inside, Match, inside_packets, link_size, match
-from coursekit.packets.offload import UDP, finish_checksum, seed, segment
+from coursekit.packets.matching import Inside, Match, inside_packets, match
+from coursekit.packets.offload import UDP, finish_checksum, seed
+from coursekit.packets.pieces import ENVELOPE, link_size
 
 
 @dataclass(frozen=True)
@@ -145,31 +146,24 @@ def _rebuilt(item: Match, learned: Learned, down: int, hops: int) -> list[tuple[
             packet = forward(packet)
     except CourseError:
         return []
-    carried = [packet]
-    if item.pieces == "inner":
-        carried = fragment(packet, item.size)
-    elif item.pieces == "segments":
-        carried = segment(packet, item.size)
     pairs: list[tuple[Frame, bytes]] = []
-    for found, piece in zip(item.frames if item.pieces != "outer" else item.frames[:1], carried, strict=True):
-        seen = (found or item.first).data
-        if seen[slot.at : slot.at + len(piece)][20:] != piece[20:]:
-            finished = finish_checksum(piece)  # captured before the card had finished it, and after
-            piece = finished if seen[slot.at :][20:] == finished[20:] else piece
-        if encap.kind == "native":
-            whole = piece
-        else:
+    for frames, piece in zip(item.parts, item.cut.parts(packet), strict=True):
+        seen = next((frame for frame in frames if frame), item.first).data
+        finished = finish_checksum(piece)  # captured before the card had finished it, and after
+        if finished[20:].startswith(seen[slot.at + 20 : slot.at + len(piece)]):
+            piece = finished
+        whole = piece
+        if encap.kind != "native":
             whole = _enveloped(item, piece, seen, learned)
             for _ in range(hops):
                 whole = forward(whole)
-        outer = _cut(whole, item.size) if item.pieces == "outer" else [whole]
-        for frame, part in zip(item.frames if item.pieces == "outer" else [found], outer, strict=False):
-            if frame:
-                pairs.append((frame, _linked(item, frame, part, learned)))
+        outer = _fragments(whole, item.cut.outer_mtu) if item.cut.outer_mtu else [whole]
+        both = zip(frames, outer, strict=False)
+        pairs += [(frame, _linked(item, frame, part, learned)) for frame, part in both if frame]
     return pairs
 
 
-def _cut(packet: bytes, mtu: int) -> list[bytes]:
+def _fragments(packet: bytes, mtu: int) -> list[bytes]:
     """Return the outer packet in fragments; whole, where the profile would not have it cut."""
     try:
         return fragment(packet, mtu)

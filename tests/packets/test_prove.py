@@ -303,6 +303,13 @@ def test_pieces() -> None:
         for piece in fragment(onto_wire(forward(data), "10.9.2.", number, VXLAN)[14:], 1500)
     ]
     assert prove(made(*map(at_pod, big)), made(*outer), VXLAN).identical == 8
+    both = [
+        head + piece
+        for number, data in enumerate(big) for part, inner in enumerate(fragment(forward(data), 1450))
+        for piece in fragment(onto_wire(inner, "10.9.2.", 10 * number + part, VXLAN)[14:], 1400)
+    ]
+    done = prove(made(*map(at_pod, big)), made(*both), VXLAN)
+    assert (len(both), done.identical, done.outside_unmatched) == (12, 12, 0)
     data = Raw(bytes(range(200)) * 30)
     tcp = bytes(IP(src="10.9.1.5", dst="10.9.2.7", id=9) / TCP(sport=80, dport=5, flags="PA") / data)
     cut = [onto_wire(part, "10.9.2.", n, VXLAN) for n, part in enumerate(segment(forward(tcp), 1398))]
