@@ -201,7 +201,12 @@ def port_mtu(network: Network, node: str | None = None, mtu: int = 1400) -> Netw
     """The switch port of a node takes shorter packets than everybody believes."""
     _check_mtu(mtu)
     _, switch, port = _underlay_port(network, _node(network, node, 1 if node is None else 0))
-    return _with_link(network, switch, port, mtu=mtu)
+    network = _with_link(network, switch, port, mtu=mtu)
+    bridge = network.host(switch).link(port).master
+    if bridge is None:
+        return network
+    # a bridge follows its smallest port (br_mtu_auto_adjust)
+    return _with_link(network, switch, bridge, mtu=min(mtu, network.host(switch).link(bridge).mtu))
 
 
 def _with_filter(network: Network, host: str, rule: Filter) -> Network:

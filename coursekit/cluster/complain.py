@@ -15,8 +15,7 @@ def complain(
     own = asks.local(host, cause.dst).row
     if not icmp.may_complain(cause) or (own is not None and own.type == "broadcast"):
         return []
-    child = Trip(host.name, cause.data)
-    trip.caused.append(child)
+    child = trip.cause(host.name, cause.data)
     src = cause.dst
     if own is None:
         mine = asks.local(host, cause.src).row is not None

@@ -35,14 +35,23 @@ def send(
     Datagram(probe.packet)
     world = World(network, draws or FixedDraws(), wait)
     trip = Trip(src, probe.packet, probe=True)
-    queue: deque[Event] = deque([Originate(trip, src, probe.packet, may_fragment=probe.may_fragment)])
+    # A program's fragments leave one by one, each when the one before has come to rest (as on one CPU).
+    for event in _step(world, Originate(trip, src, probe.packet, may_fragment=probe.may_fragment)):
+        _run(world, event)
+    return _journey(trip)
+
+
+def _run(world: World, first: Event) -> None:
+    """Carry out an event and all that follow; a host finishes with a frame before it takes the next from a cable."""
+    cables: deque[Event] = deque()
+    here: deque[Event] = deque([first])
     for _ in range(_MOST_EVENTS):
-        if not queue:
-            return _journey(trip)
-        queue.extend(_step(world, queue.popleft()))
-    raise CourseError(
-        f"The packet from {src} never comes to rest: bridges of this network form a loop. Unplug one of the cables."
-    )
+        if not here and not cables:
+            return
+        following = _step(world, here.popleft() if here else cables.popleft())
+        cables.extend(event for event in following if isinstance(event, Arrive))
+        here.extendleft(event for event in reversed(following) if not isinstance(event, Arrive))
+    raise CourseError("The packet never comes to rest: bridges of this network form a loop. Unplug one of the cables.")
 
 
 def _step(world: World, event: Event) -> list[Event]:
@@ -121,14 +130,15 @@ def traceroute(
 def _journey(trip: Trip) -> Journey:
     """Turn a finished trip into what is shown: stops, how it ended, the reply that matters, what was learned."""
     stops = tuple(
-        Stop(m.host, m.device, m.action, m.frame, m.note, tuple(m.decisions), m.direction) for m in trip.marks
+        Stop(m.host, m.device, m.action, m.frame, m.note, tuple(m.decisions), m.direction, m.order) for m in trip.marks
     )
     replies = [_journey(child) for child in trip.caused]
     told = next((n for n, child in enumerate(trip.caused) if _tells(child, trip)), None)
-    reply = replies[told or 0] if replies else None
+    reply = replies.pop(told or 0) if replies else None
     error = Datagram(trip.caused[told].taken) if told is not None else None
-    learned = dict.fromkeys((*trip.learned, *(p for r in replies for p in r.learned)))
-    return Journey(stops, _outcome(trip, stops, error, reply), reply, tuple(learned))
+    heard = [*([reply] if reply else []), *replies]
+    learned = dict.fromkeys((*trip.learned, *(p for r in heard for p in r.learned)))
+    return Journey(stops, _outcome(trip, stops, error, reply), reply, tuple(learned), tuple(replies))
 
 
 def _tells(child: Trip, parent: Trip) -> bool:

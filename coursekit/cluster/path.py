@@ -26,7 +26,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class Stop:
-    """A packet at one capture point. `frame` is what `tcpdump -i device` on `host` would record there; None: nothing."""
+    """A packet at one capture point. `frame` is what `tcpdump -i device` on `host` records, None if nothing."""
 
     host: str
     device: str
@@ -36,6 +36,7 @@ class Stop:
     note: str  # one sentence for the learner
     decisions: tuple[Decision, ...] = ()
     direction: str = "out"  # "in" or "out" of that device
+    order: int = 0  # its place in time among all stops of a journey and its replies
 
     @property
     def point(self) -> str:
@@ -72,6 +73,7 @@ class Journey:
     outcome: Outcome
     reply: Journey | None = None
     learned: tuple[PathMtu, ...] = ()  # path MTUs that hosts remember from now on
+    others: tuple[Journey, ...] = ()  # further replies: fragments and flooded copies may each cause one
 
     def points(self) -> Iterator[str]:
         """Yield each capture point that saw the packet, in order."""
@@ -81,5 +83,12 @@ class Journey:
 
     def frames_at(self, point: str) -> list[bytes]:
         """Return the frames that a capture at `point` ("node1:eth0") holds, this way and back, in order."""
-        found = [s.frame for s in self.stops if s.point == point and s.frame is not None]
-        return found + (self.reply.frames_at(point) if self.reply else [])
+        stops = sorted(self.all_stops(), key=lambda stop: stop.order)
+        return [stop.frame for stop in stops if stop.point == point and stop.frame is not None]
+
+    def all_stops(self) -> Iterator[Stop]:
+        """Yield the stops of this journey, then those of its replies."""
+        yield from self.stops
+        for reply in (self.reply, *self.others):
+            if reply is not None:
+                yield from reply.all_stops()

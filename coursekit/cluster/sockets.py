@@ -56,8 +56,7 @@ def _take(trip: Trip, host: Host, packet: Datagram, mark: Mark, note: str) -> No
 
 
 def _answer(trip: Trip, host: Host, packet: bytes) -> list[Event]:
-    child = Trip(host.name, packet)
-    trip.caused.append(child)
+    child = trip.cause(host.name, packet)
     return [Originate(child, host.name, packet, may_fragment=True)]
 
 

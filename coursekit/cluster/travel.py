@@ -7,7 +7,9 @@ None of the three needs to know the others: they meet in these events.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Protocol
 from zlib import crc32
 
@@ -75,6 +77,7 @@ class Mark:
     note: str
     decisions: list[Decision] = field(default_factory=list)
     direction: str = "out"
+    order: int = 0
 
     def end(self, note: str, *decisions: Decision) -> None:
         """The packet gets no further than here."""
@@ -96,6 +99,12 @@ class Trip:
     endings: list[str] = field(default_factory=list)  # why a copy or fragment got no further
     refused: tuple[str, int | None] | None = None  # the sender's own stack said no: ping's words, MTU
     learned: list[PathMtu] = field(default_factory=list)
+    clock: Iterator[int] = field(default_factory=count, repr=False)  # shared with the trips it causes
+
+    def cause(self, origin: str, packet: bytes) -> Trip:
+        """Start the trip of an answer or error."""
+        self.caused.append(Trip(origin, packet, clock=self.clock))
+        return self.caused[-1]
 
     def lose(self, mark: Mark, why: str, *decisions: Decision) -> None:
         """The packet gets no further than `mark`."""
@@ -104,6 +113,7 @@ class Trip:
 
     def stop(self, mark: Mark) -> Mark:
         """Add a stop and return it."""
+        mark.order = next(self.clock)
         self.marks.append(mark)
         return mark
 

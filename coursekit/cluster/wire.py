@@ -124,18 +124,18 @@ def _out_of_port(
 ) -> Sequence[Event]:
     peer = world.network.cables.get(f"{host.name}:{port.name}")
     far_up = peer is None or world.host(peer.partition(":")[0]).link(peer.partition(":")[2]).up
-    frames = [frame]
     if not port.up or not far_up:
         trip.lose(mark, f"port {port.name} of {bridge.name} has no link: what is plugged in there is down")
         return []
-    size = len(frame) - ETHERNET
+    frames, size = [frame], len(frame) - ETHERNET
+    note = f"{bridge.name} sends it out of port {port.name}"
     if host.bridge_netfilter and size > port.mtu and frame[12:14] == _IPV4 and not Datagram(frame[ETHERNET:]).df:
-        frames = [frame[:ETHERNET] + piece for piece in fragment(frame[ETHERNET:], port.mtu)]
-    elif len(frame) > port.mtu + _SLACK or (host.bridge_netfilter and size > port.mtu):
+        # br_nf_ip_fragment asks the bridge's own MTU, not the port's
+        frames = [frame[:ETHERNET] + piece for piece in fragment(frame[ETHERNET:], bridge.mtu)]
+        note += ", in fragments (bridge netfilter)"
+    fitting = [piece for piece in frames if len(piece) <= port.mtu + _SLACK]
+    if len(fitting) < len(frames) or (host.bridge_netfilter and len(frames) == 1 and size > port.mtu):
         trip.lose(mark, f"{size} bytes do not fit {port.name} (MTU {port.mtu}): a switch drops them without a word")
         return []
     action = "fragments" if len(frames) > 1 else "switches"
-    note = f"{bridge.name} sends it out of port {port.name}" + (
-        ", in fragments (bridge netfilter)" if len(frames) > 1 else ""
-    )
     return [Transmit(trip, host.name, port.name, piece, action, note) for piece in frames]

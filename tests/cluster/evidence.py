@@ -123,7 +123,7 @@ class Evidence:
         """The echo requests captured at a point, each whole."""
         pieces: dict[int, list[Datagram]] = {}
         for frame in self.frames[point]:
-            packet = packet_of(frame)
+            packet = innermost(frame)  # a node's own requests are in its tunnel already
             if packet and packet.protocol == ICMP and packet.is_fragment:
                 mine = pieces.setdefault(packet.ip_id, [])
                 mine.append(packet)

@@ -17,6 +17,7 @@ from coursekit.cluster.prints import packet_at, ping_line
 from coursekit.cluster.probes import echo_request, tcp_segment, udp_probe
 from coursekit.cluster.tables import FdbEntry, NextHop, Route
 from coursekit.errors import CourseError
+from tests.cluster.evidence import packet_of
 
 LAB = network(load("lab"))
 POD_B = ip_address("10.244.1.7")
@@ -392,3 +393,22 @@ def test_impossible_pings_are_refused() -> None:
 def test_the_largest_ping_goes_through() -> None:
     """65507 bytes of data travel in 46 fragments and come back."""
     assert ping_line(ping(LAB, "podA", "podB", size=65507)) == "65515 bytes from 10.244.1.7: icmp_seq=1 ttl=62"
+
+
+def test_each_fragment_may_cause_an_error() -> None:
+    """Two inner fragments to a wrong port are two datagrams, each answered before the next is sent."""
+    model = apply(LAB, "wrong-port")
+    journey = ping(model, "podA", "podB", size=1472, df=False)
+    assert len(journey.others) == 1
+    kinds = [packet_of(frame).protocol for frame in journey.frames_at("node2:eth0")]
+    assert kinds == [17, 1, 17, 1]
+
+
+def test_bridge_netfilter_cuts_to_the_bridge_and_not_to_the_port() -> None:
+    """With br_netfilter a switch fragments to its bridge's MTU; where only the port is smaller it still drops."""
+    small = apply(network(load("lab").with_profile("host-gw")), "port-mtu").change("router", bridge_netfilter=True)
+    links = tuple(replace(link, mtu=1500) if link.name == "br0" else link for link in small.host("router").tables.links)
+    cut = ping(small, "podA", "podB", size=1472, df=False)
+    assert [s.action for s in cut.stops if s.point == "router:sw2"] == ["fragments", "fragments"]
+    dropped = ping(small.change("router", {"links": links}), "podA", "podB", size=1472, df=False)
+    assert dropped.outcome.last_seen == "router:sw1"
