@@ -1,0 +1,1 @@
+"""Everything that draws: frames, tables, journeys. `from coursekit import views`, then one verb per view."""

@@ -1,0 +1,55 @@
+"""What a running kernel adds to views that are already drawn: keyboard, stepping, explanations.
+
+An anywidget without a view: its module's `initialize` runs once per page as soon as the browser hears of the
+model, and from then on every figure of the course on that page answers to it, also one that was stored. Because no
+widget is displayed, no output holds `application/vnd.jupyter.widget-view+json`. Measured in JupyterLab 4.6: a
+page that is reloaded gets the model back from the kernel, a notebook that is reopened gets it from its saved state,
+and without either the figures are what they are in HTML.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+_models: dict[str, Any] = {}
+
+
+def in_kernel() -> bool:
+    """Whether somebody with a browser may be listening: this process is a Jupyter kernel."""
+    try:
+        from IPython.core.getipython import get_ipython
+    except ImportError:
+        return False
+    return getattr(get_ipython(), "kernel", None) is not None
+
+
+def enliven(key: str, data: Mapping[str, Any]) -> None:
+    """Send the behaviour of the views, and `data` for the figure called `key`, to the browser; once per key."""
+    if key in _models or not in_kernel():
+        return
+    _models[key] = _model_class()(key=key, data=dict(data))
+
+
+@cache
+def script() -> str:
+    """Return the JavaScript module: the parts in static/, one after another."""
+    static = files(__package__).joinpath("static")
+    return "\n".join(static.joinpath(name).read_text(encoding="utf-8") for name in ("packet.js", "journey.js", "live.js"))
+
+
+@cache
+def _model_class() -> Any:
+    import anywidget
+    import traitlets
+
+    class Live(anywidget.AnyWidget):
+        """Carries the script and one figure's data to the browser."""
+
+        _esm = script()
+        key = traitlets.Unicode().tag(sync=True)
+        data = traitlets.Dict().tag(sync=True)
+
+    return Live

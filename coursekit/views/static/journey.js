@@ -1,0 +1,1 @@
+function enlivenJourney(figure, data) {}

@@ -1,0 +1,32 @@
+// Finds the course's figures on the page, now and later, and gives each its behaviour once.
+const shared = (window.__coursekit ??= { data: new Map(), seen: new WeakSet(), watching: false });
+
+function upgrade(root) {
+  for (const figure of root.querySelectorAll(".ck")) {
+    if (shared.seen.has(figure)) continue;
+    const key = [...figure.classList].find((name) => name.startsWith("ck-key-"))?.slice(7);
+    if (key && !shared.data.has(key)) continue; // its data is still on the way
+    shared.seen.add(figure);
+    if (figure.classList.contains("ck-packet")) enlivenPacket(figure);
+    if (figure.classList.contains("ck-journey")) enlivenJourney(figure, shared.data.get(key));
+  }
+}
+
+function watch() {
+  if (shared.watching) return;
+  shared.watching = true;
+  let waiting = false;
+  new MutationObserver(() => {
+    if (waiting) return;
+    waiting = true;
+    requestAnimationFrame(() => { waiting = false; upgrade(document); });
+  }).observe(document.body, { childList: true, subtree: true });
+}
+
+export default {
+  initialize({ model }) {
+    if (model.get("key")) shared.data.set(model.get("key"), model.get("data"));
+    watch();
+    upgrade(document);
+  },
+};
