@@ -6,17 +6,28 @@ Every frame has a vote, so that one that somebody damaged does not decide for th
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from statistics import median
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from coursekit.packets.encapsulation import ENCAPSULATIONS, Encapsulation
 from coursekit.packets.matching import Match
 
 T = TypeVar("T")
-Remote = tuple[bytes, bytes, bytes]  # outer destination, Ethernet header, inner Ethernet header, both without the type
+
+
+class Remote(NamedTuple):
+    """What the envelopes to one destination have in common; Ethernet headers without their type."""
+
+    source: bytes
+    target: bytes
+    link: bytes
+    inner_link: bytes
+
+
+NOBODY = Remote(b"", b"", b"", b"")
 
 
 def most(values: Iterable[T], default: T) -> T:
@@ -90,13 +101,14 @@ class Learned:
     """What the outside frames show of the set-up: for all of them, and per remote node."""
 
     encap: Encapsulation
-    device: bool = False
-    source: bytes = b""
-    target: Callable[[Match], bytes] = lambda item: b""
-    link: Callable[[Match], bytes] = lambda item: b""  # Ethernet header without its EtherType
-    inner_link: Callable[[Match], bytes] = lambda item: b""
-    remotes: dict[bytes, Remote] = field(default_factory=dict)
+    device: bool = False  # whether the inside capture was taken at the tunnel device itself
+    remotes: dict[bytes, Remote] = field(default_factory=dict)  # by inner destination
+    anyone: Remote = NOBODY
     notes: list[str] = field(default_factory=list)
+
+    def remote(self, item: Match) -> Remote:
+        """Return what the envelope of that match should have in common with others."""
+        return self.remotes.get(ends(item.inside.packet)[1], self.anyone)
 
     def shown(self) -> dict[str, Any]:
         """Return it for people."""
@@ -106,13 +118,14 @@ class Learned:
         if self.encap.kind == "vxlan":
             result |= {"port": self.encap.port, "vni": self.encap.vni}
             result |= {"udp_checksum": "computed" if self.encap.udp_checksum else "zero"}
-        if self.source:
-            result["src"] = str(ip_address(self.source))
+        sources = dict.fromkeys(str(ip_address(remote.source)) for remote in self.remotes.values() if remote.source)
+        if sources:
+            result["src"] = " ".join(sources)
         remotes = {}
-        for target, link, inner in self.remotes.values():
-            macs = _shown_link(link, "")
-            name = str(ip_address(target)) if target else str(macs.get("eth_dst", ""))
-            remotes[name] = macs | _shown_link(inner, "inner_")
+        for remote in self.remotes.values():
+            macs = _shown_link(remote.link, "")
+            name = str(ip_address(remote.target)) if remote.target else str(macs.get("eth_dst", ""))
+            remotes[name] = macs | _shown_link(remote.inner_link, "inner_")
         return result | {"remotes": remotes}
 
 
@@ -141,9 +154,6 @@ def learn(
     if encap.kind == "vxlan":
         learned.encap = _learn_vxlan(sure, back, encap, fixed, learned.notes)
     learned.device = _at_device(sure)
-    if encap.kind != "native":
-        sources = _elect((outer_ends(i)[0] for i in sure), (outer_ends(i)[1] for i in back))
-        learned.source = ip_address(src).packed if src else sources
     there: dict[bytes, list[Match]] = defaultdict(list)
     returning: dict[bytes, list[Match]] = defaultdict(list)
     for item in sure:
@@ -151,22 +161,15 @@ def learn(
     for item in back:
         returning[ends(item.inside.packet)[0]].append(item)
     for address, items in there.items():
-        learned.remotes[address] = _remote(items, returning[address], learned, dst)
+        learned.remotes[address] = _remote(items, returning[address], learned, src, dst)
     everywhere = Counter(learned.remotes[ends(item.inside.packet)[1]] for item in sure)
     for address, items in there.items():
         own = learned.remotes[address]
-        if len(items) == 1 and all(own):
+        if len(items) == 1 and encap.kind == "vxlan" and not learned.device:
             # a lone frame that is like many others but for one part is more likely damaged than a node of its own
-            alike = [r for r in everywhere if sum(x == y for x, y in zip(r, own, strict=True)) == 2]
+            alike = [r for r in everywhere if sum(x == y for x, y in zip(r, own, strict=True)) == 3]
             learned.remotes[address] = max([own, *alike], key=lambda r: everywhere[r])
-    anyone = everywhere.most_common(1)[0][0]
-
-    def known(item: Match) -> Remote:
-        return learned.remotes.get(ends(item.inside.packet)[1], anyone)
-
-    learned.target = lambda item: known(item)[0]
-    learned.link = lambda item: known(item)[1]
-    learned.inner_link = lambda item: known(item)[2]
+    learned.anyone = everywhere.most_common(1)[0][0]
     return learned
 
 
@@ -179,7 +182,9 @@ def _elect(shown: Iterable[T], mirrored: Iterable[T]) -> T:
     return votes.most_common(1)[0][0]
 
 
-def _remote(items: Sequence[Match], back: Sequence[Match], learned: Learned, dst: str | None) -> Remote:
+def _remote(
+    items: Sequence[Match], back: Sequence[Match], learned: Learned, src: str | None, dst: str | None
+) -> Remote:
     """Return what the frames to one destination show of the node behind which it is."""
     def links(matches: Sequence[Match]) -> list[bytes]:
         frames = [(item, frame) for item in matches for frame in item.frames if frame]
@@ -188,13 +193,20 @@ def _remote(items: Sequence[Match], back: Sequence[Match], learned: Learned, dst
     def swapped(link: bytes) -> bytes:
         return link[6:12] + link[:6] + link[12:]
 
-    target = inner = b""
+    family = _elect((item.slot.outer for item in items), ())  # a node may have a tunnel of either family
+    items = [item for item in items if item.slot.outer == family]
+    back = [item for item in back if item.slot.outer == family]
+    source = target = inner = b""
     if learned.encap.kind != "native":
-        target = _elect((outer_ends(i)[1] for i in items), (outer_ends(i)[0] for i in back))
-        target = ip_address(dst).packed if dst else target
+        source = ip_address(src).packed if src else _elect(_outer(items, 0), _outer(back, 1))
+        target = ip_address(dst).packed if dst else _elect(_outer(items, 1), _outer(back, 0))
     if not learned.device:
         inner = _elect((inner_link(i)[:-2] for i in items), (swapped(inner_link(i)[:-2]) for i in back))
-    return target, _elect(links(items), map(swapped, links(back))), inner
+    return Remote(source, target, _elect(links(items), map(swapped, links(back))), inner)
+
+
+def _outer(items: Sequence[Match], end: int) -> list[bytes]:
+    return [outer_ends(item)[end] for item in items]
 
 
 def _learn_vxlan(

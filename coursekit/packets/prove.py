@@ -104,7 +104,7 @@ def prove(
         raise CourseError(f"hops is how many routers are between node and capture, 0 to 254; {hops!r} was given.")
     fixed = {"vni": vni, "port": port, "ttl": ttl, "df": df, "udp_checksum": udp_checksum}
     encap = replace(encap, **{key: value for key, value in fixed.items() if value is not None})  # type: ignore[arg-type]
-    packets = inside_packets(inside.frames)
+    packets = [p for p in inside_packets(inside.frames) if encap.kind != "ipip" or p.packet[0] >> 4 == 4]
     frames = [frame for frame in outside.frames if not frame.cut]
     matches = match(packets, frames, encap.kind)
     down = 1 + (hops if encap.kind == "native" else 0)
@@ -173,20 +173,20 @@ def _fragments(packet: bytes, mtu: int) -> list[bytes]:
 
 def _enveloped(item: Match, packet: bytes, seen: bytes, learned: Learned) -> bytes:
     """Return the outer packet, with IP identification and source port as seen."""
-    encap, slot = learned.encap, item.slot
+    encap, slot, remote = learned.encap, item.slot, learned.remote(item)
     ethertype = b"\x08\x00" if packet[0] >> 4 == 4 else b"\x86\xdd"
     inner = packet
     if encap.kind == "vxlan":
-        inner = (item.inside.link if learned.device else learned.inner_link(item) + ethertype) + packet
+        inner = (item.inside.link if learned.device else remote.inner_link + ethertype) + packet
     behind = slot.link + slot.outer
     whole = encapsulate_frame(
-        inner, encap, src=ip_address(learned.source), dst=ip_address(learned.target(item)),
+        inner, encap, src=ip_address(remote.source), dst=ip_address(remote.target),
         ip_id=int.from_bytes(seen[slot.link + 4 : slot.link + 6], "big"),
         sport=int.from_bytes(seen[behind : behind + 2], "big"),
     )
     if encap.kind == "vxlan" and encap.udp_checksum:
         header = len(whole) - len(inner) - ENVELOPE["vxlan"]
-        left = seed(learned.source, learned.target(item), UDP, len(whole) - header).to_bytes(2, "big")
+        left = seed(remote.source, remote.target, UDP, len(whole) - header).to_bytes(2, "big")
         if seen[behind + 6 : behind + 8] == left:  # left to the card
             whole = whole[: header + 6] + left + whole[header + 8 :]
     return whole
@@ -197,7 +197,7 @@ def _linked(item: Match, found: Frame, packet: bytes, learned: Learned) -> bytes
     ethertype = b"\x08\x00" if packet[0] >> 4 == 4 else b"\x86\xdd"
     if found.linktype != "ethernet":
         return found.data[: link_size(found)] + packet
-    return learned.link(item) + ethertype + packet
+    return learned.remote(item).link + ethertype + packet
 
 
 def _trimmed(found: Frame, expected: bytes) -> bytes:

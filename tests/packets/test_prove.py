@@ -255,6 +255,19 @@ def test_ipv6_underlay_inner_tags_and_ipv6_pods() -> None:
         assert (wrong.field, wrong.expected, wrong.found) == ("ipv6.hlim", "64", "63")
 
 
+def test_tunnels_of_both_families() -> None:
+    """A node with one tunnel over IPv4 and one over IPv6, as flannel has on a dual-stack cluster: both are rebuilt."""
+    four = [packet("10.9.2.7", number) for number in range(3)]
+    head = IPv6(src="fd01::5", dst="fd02::7", hlim=64)
+    six = [bytes(head / UDP(sport=1, dport=number) / Raw(b"data")) for number in range(3)]
+    nodes = {"src": "fd00::1", "dst": "fd00::2", "inner_eth_dst": "e6:00:00:00:00:66"}
+    frames = [onto_wire(forward(data), "10.9.2.", n, VXLAN) for n, data in enumerate(four)]
+    frames += [onto_wire(forward(data), "10.9.2.", n, VXLAN, **nodes) for n, data in enumerate(six)]
+    done = prove(made(*map(at_pod, four + six)), made(*frames), VXLAN)
+    assert (done.identical, set(done.learned["remotes"])) == (6, {"172.16.5.2", "fd00::2"})
+    assert prove(made(*map(at_pod, six)), made(*frames), IPIP).compared == 0
+
+
 def test_bridged_frames_keep_their_ethernet_header() -> None:
     """A VXLAN device on a bridge: no router, so TTL, MACs and VLAN tag are those of the inside frame."""
     inside = [
