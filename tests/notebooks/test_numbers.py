@@ -66,7 +66,7 @@ def test_a_number_in_prose_is_what_is_computed(pin: Pin) -> None:
 
 
 def test_every_number_of_bytes_is_pinned() -> None:
-    """No "N bytes" stands in prose without a pin: add one to pins.py."""
+    """No "N bytes" stands in prose without a pin: add one to pins/."""
     loose = unpinned(DOCUMENTS, PINS)
 
     assert not loose, "\n" + "\n".join(loose)

@@ -1,8 +1,4 @@
-"""Every number that prose states as a fact, beside the computation that yields it.
-
-A pin is a phrase of a notebook with `{}` where the numbers are, the cell it stands in, and an expression. If the
-model says something else tomorrow, or the sentence is changed, the test says which sentence, and what to write.
-"""
+"""What a pin is, and the computations that several notebooks share."""
 
 from __future__ import annotations
 
@@ -49,11 +45,3 @@ def vxlan_ping() -> int:
 def ipip_ping() -> int:
     """Return the bytes of the same ping in Calico's IPIP."""
     return outside("calico-ipip", "ip proto 4")
-
-
-PINS: tuple[Pin, ...] = (
-    Pin("00", "the-map", "what do {} bytes instead of {} cost?",
-        lambda: (ipip_ping() - plain_ping(), vxlan_ping() - plain_ping())),
-    Pin("01", "explain-identical", "{} bytes, {} bytes, {} bytes",
-        lambda: (vxlan_ping(), ipip_ping(), plain_ping())),
-)
