@@ -60,7 +60,7 @@ def _may_pair(link: Link, other_end: _End, other: Link, end: _End) -> bool:
 
 
 def _evidence(tables: Mapping[str, HostTables], a: _End, b: _End) -> int:
-    """How much two hosts know of each other on these devices: MACs learned, addresses on a shared prefix, names."""
+    """How much two hosts know of each other on these devices: MACs learned, addresses on a shared prefix."""
     return sum(_knows(tables, here, there) for here, there in ((a, b), (b, a)))
 
 
@@ -71,11 +71,10 @@ def _knows(tables: Mapping[str, HostTables], here: _End, there: _End) -> int:
         return 0
     on, at = {link.name, link.master}, {other.name, other.master}
     macs = {other.mac} | {m.mac for m in theirs.links if m.name == other.master}
-    score = 4 * any(row.dev == link.name and row.mac in macs for row in mine.fdb)
-    score += 4 * any(row.dev in on and row.lladdr in macs for row in mine.neighbours)
+    score = 4 * any(row.dev in on and row.lladdr in macs for row in mine.neighbours)
     addresses = [x.interface for x in theirs.addresses if x.dev in at]
     routes = [r for r in mine.routes if r.dev in on and r.via is None and r.type == "unicast"]
     score += 2 * any(
         x.ip in r.dst and r.dst.prefixlen for x, r in product(addresses, routes) if x.version == r.dst.version
     )
-    return score + (there[0] in here[1])
+    return score

@@ -16,6 +16,7 @@ from coursekit.cluster.path import Journey
 from coursekit.cluster.prints import packet_at, ping_line
 from coursekit.cluster.probes import echo_request, tcp_segment, udp_probe
 from coursekit.cluster.tables import FdbEntry, NextHop, Route
+from coursekit.cluster.travel import FixedDraws
 from coursekit.errors import CourseError
 from tests.cluster.evidence import packet_of
 
@@ -412,3 +413,50 @@ def test_bridge_netfilter_cuts_to_the_bridge_and_not_to_the_port() -> None:
     assert [s.action for s in cut.stops if s.point == "router:sw2"] == ["fragments", "fragments"]
     dropped = ping(small.change("router", {"links": links}), "podA", "podB", size=1472, df=False)
     assert dropped.outcome.last_seen == "router:sw1"
+
+
+def test_answers_to_tracked_flows_are_not_masqueraded() -> None:
+    """With every pod packet masqueraded on both nodes, the answer still comes from the pod that was pinged."""
+    model = network(load("lab").with_profile("host-gw", masquerade="all"))
+    journey = ping(model, "podA", "podB")
+    assert str(packet_at(journey.stops[-1]).src) == "192.168.1.10"
+    assert ping_line(journey) == "64 bytes from 10.244.1.7: icmp_seq=1 ttl=62"
+
+
+def test_a_host_tells_itself() -> None:
+    """A pod that cannot find its next hop hears so from its own address, even with no other route."""
+    model = LAB.change("podA", {"routes": (Route(ip_network(POD_B), dev="eth0", scope="link"),)})
+    assert ping_line(ping(model, "podA", "podB")) == "From 10.244.0.5 icmp_seq=1 Destination Host Unreachable"
+
+
+def test_a_borrowed_source_address_gets_the_answer() -> None:
+    """Whoever sends with another host's address is told nothing: the error goes to the owner."""
+    packet = udp_probe(ip_address("192.168.1.11"), POD_B, sport=4000)
+    journey = send(LAB, packet, "podA")
+    assert (journey.outcome.kind, journey.outcome.symptom) == ("lost", "")
+    assert journey.reply.stops[-1].host == "node2"
+
+
+def test_only_the_first_fragment_is_complained_about() -> None:
+    """Three fragments whose TTL ends at node1 cause one ICMP error (RFC 1122 §3.2.2)."""
+    journey = ping(LAB, "podA", "podB", size=3000, ttl=1)
+    assert len([s for s in journey.stops if s.point == "node1:cni0"]) == 3
+    assert (journey.reply.outcome.kind, journey.others) == ("delivered", ())
+
+
+def test_reserved_vxlan_bits_are_not_tolerated() -> None:
+    """Linux drops a VXLAN header with a reserved bit set, although RFC 7348 §5 says to ignore it on receipt."""
+    outer = next(s for s in ping(LAB, "podA", "podB").stops if s.point == "node1:eth0").frame[14:]
+    assert send(LAB, outer, "node1").outcome.kind == "delivered"
+    marked = outer[:26] + b"\0\0" + outer[28:29] + b"\x01" + outer[30:]
+    assert "VXLAN header" in send(LAB, marked, "node1").outcome.reason
+
+
+def test_drawn_values_stay_in_the_kernel_s_ranges() -> None:
+    """Source ports are 32768 to 60999, IP identifications are never zero."""
+    draws = FixedDraws()
+    ports = {draws.probe_port("podA", ttl) for ttl in range(1, 256)}
+    ids = {draws.ip_id("node1", "outer", bytes([n])) for n in range(256)}
+    outer = {packet_at(s).ports[0] for s in ping(LAB, "podA", "podB").stops if s.point == "node1:eth0"}
+    assert all(32768 <= port <= 60999 for port in ports | outer)
+    assert all(0 < ip_id < 65536 for ip_id in ids)

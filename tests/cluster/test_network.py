@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from coursekit.cluster.iproute2 import parse_state_text
+from coursekit.cluster.iproute2 import parse_state_json, parse_state_text
 from coursekit.cluster.model import load
 from coursekit.cluster.network import Filter, Masquerade, network, network_from_tables
+from coursekit.cluster.profiles import tables as profile_tables
 from coursekit.errors import CourseError
 from tests.cluster.evidence import POD_NETWORK, Evidence
 from tests.cluster.test_failures import NAMES
@@ -45,6 +46,25 @@ def test_who_forwards_and_answers_for_others() -> None:
     assert {name for name, host in model.hosts.items() if host.forwarding} == {"node1", "node2", "router"}
     assert model.host("node1").proxy_arp == {"calipodA"}
     assert (model.pods(), model.nodes(), model.pods("node2")) == (("podA", "podB"), ("node1", "node2"), ("podB",))
+
+
+@pytest.mark.parametrize("lost", ["routes", "neighbours"])
+@pytest.mark.parametrize("name", ["flannel-vxlan", "calico-ipip"])
+def test_device_names_need_not_tell(name: str, lost: str) -> None:
+    """Real veths are called veth1a2b3c4d: what hosts know of each other's MACs, or of their addresses, is enough."""
+    text = (Evidence(name).folder / "state.json").read_text()
+    for letter in "AB":
+        text = text.replace(f"vethpod{letter}", f"veth{letter}").replace(f"calipod{letter}", f"cali{letter}")
+    cables = network_from_tables({h: replace(t, **{lost: ()}) for h, t in parse_state_json(text).items()}).cables
+    assert [cables[f"pod{letter}:eth0"][-1] for letter in "AB"] == ["A", "B"]
+
+
+def test_two_devices_make_a_forwarder() -> None:
+    """A node whose only devices are eth0 and one pod's veth forwards, with nothing but its tables to tell."""
+    tables = profile_tables(load("lab").with_profile("calico-bgp"))
+    model = network_from_tables(tables)
+    assert [link.name for link in tables["node1"].links] == ["lo", "eth0", "calipodA"]
+    assert (model.host("node1").forwarding, model.host("podA").forwarding) == (True, False)
 
 
 def test_tables_that_do_not_tell_the_wiring_are_refused() -> None:

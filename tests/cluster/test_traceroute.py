@@ -56,6 +56,9 @@ def test_every_probe_and_answer_was_captured(name: str, file: str) -> None:
     probes = [p for p in probes if p and p.protocol == 17 and str(p.dst) == dst]
     compared = 0
     for probe in probes:
+        sport, dport = probe.ports
+        built = udp_probe(probe.src, probe.dst, sport=sport, dport=dport, ttl=probe.ttl, ip_id=probe.ip_id)
+        assert built == probe.data
         journey = send(model, Probe(probe.data), "podA", draws=Captured(evidence))
         for point in {*journey.points(), *(journey.reply.points() if journey.reply else ())} & set(evidence.frames):
             for frame in journey.frames_at(point):
