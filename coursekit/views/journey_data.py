@@ -1,0 +1,219 @@
+"""What is drawn of a journey, as plain data: stops with the rows that decided, nested headers, and the outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+from coursekit.cluster.path import Decision, Journey, Stop
+from coursekit.cluster.prints import packet_at, ping_line
+from coursekit.packets.fields import Dissection, Layer
+from coursekit.packets.layout import dissect
+from coursekit.views.twin import count
+
+_HEAD, _TAIL = 36, 8  # stops that are drawn of a packet that goes round in circles; the longest real path has 20
+_SHORT = {"eth": "Eth", "vlan": "VLAN", "ip": "IPv4", "ipv6": "IPv6", "icmp": "ICMP", "icmpv6": "ICMPv6"}
+
+
+def journey_data(journey: Journey, title: str) -> dict[str, Any]:
+    """Return the JSON-ready data of a JourneyView; stops are numbered from 1, in order."""
+    replies = [reply for reply in (journey.reply, *journey.others) if reply is not None]
+    return {
+        "title": title or _title(journey), "stops": _stops(journey.stops), "total": len(journey.stops),
+        "outcome": _outcome(journey), "replies": [_reply(reply) for reply in replies],
+    }  # fmt: skip
+
+
+def _title(journey: Journey) -> str:
+    packet = next((found for stop in journey.stops if (found := packet_at(stop))), None)
+    source = journey.stops[0].host if journey.stops else ""
+    goal = f" → {packet.dst}" if packet else ""
+    return f"{source} ({packet.src}){goal}" if packet else source
+
+
+def _stops(stops: Sequence[Stop]) -> list[dict[str, Any]]:
+    drawn: list[dict[str, Any]] = []
+    for number, stop in enumerate(stops, 1):
+        if _HEAD < number <= len(stops) - _TAIL:
+            continue
+        before = stops[number - 2].frame if number > 1 else None
+        drawn.append(_stop(stop, number, stop.frame is not None and stop.frame == before))
+    return drawn
+
+
+def _stop(stop: Stop, number: int, same: bool) -> dict[str, Any]:
+    dissection = _dissect(stop.frame) if stop.frame else None
+    return {
+        "n": number, "host": stop.host, "device": stop.device, "action": stop.action, "direction": stop.direction,
+        "note": stop.note, "decisions": [_decision(d, stop.note) for d in stop.decisions if _decides(d)],
+        "size": len(stop.frame or b""), "same": same, "headers": headers(dissection) if dissection else [],
+        "envelope": envelope(dissection) if dissection else "",
+    }  # fmt: skip
+
+
+def _decides(decision: Decision) -> bool:
+    """Whether a look-up says more than that the packet is not for this host, which its going on says already."""
+    return decision.table != "local" or decision.row is not None
+
+
+def _decision(decision: Decision, note: str) -> dict[str, str]:
+    why = "" if decision.why in note else decision.why
+    sets = f"sets {decision.sets}" if decision.sets else ""
+    return {
+        "table": decision.table, "asked": decision.asked, "why": "; ".join(filter(None, (why, sets))),
+        "row": "no row" if decision.row is None else str(decision.row),
+    }  # fmt: skip
+
+
+def _dissect(frame: bytes) -> Dissection:
+    """Take a frame apart; devices such as tunl0 have no Ethernet header, and a journey does not say which."""
+    return dissect(frame, "raw" if _is_bare(frame) else "ethernet")
+
+
+def _is_bare(frame: bytes) -> bool:
+    """Whether a frame starts with its IP header: a right checksum there, or an IPv6 length that is just the rest."""
+    if frame[0] >> 4 == 4 and len(frame) >= 20:
+        header = frame[: (frame[0] & 15) * 4]
+        total = sum(int.from_bytes(header[i : i + 2], "big") for i in range(0, len(header), 2))
+        return len(header) >= 20 and total % 0xFFFF == 0
+    return frame[0] >> 4 == 6 and len(frame) >= 40 and int.from_bytes(frame[4:6], "big") == len(frame) - 40
+
+
+def envelope(dissection: Dissection) -> str:
+    """Return what a frame is wrapped in ("VXLAN 1", "IPIP"), "" for none; a quotation in an ICMP error is none."""
+    layers = dissection.layers
+    for layer, inner in pairwise(layers):
+        if layer.key == "vxlan":
+            return f"VXLAN {_field(layer, 'vxlan.vni')}"
+        if layer.key.startswith("icmp"):
+            return ""
+        if layer.key in ("ip", "ipv6") and inner.key in ("ip", "ipv6"):
+            return "IPIP" if layer.key == inner.key == "ip" else f"{_name(inner)} in {_name(layer)}"
+    return ""
+
+
+def headers(dissection: Dissection) -> list[dict[str, Any]]:
+    """Return each header of a frame with its depth, outermost first; payload is left out, for the size tells it."""
+    return [
+        {"depth": layer.depth, "text": " ".join(filter(None, (_name(layer), _words(layer))))}
+        for layer in dissection.layers
+        if layer.key != "data"
+    ]
+
+
+def _name(layer: Layer) -> str:
+    return _SHORT.get(layer.key, layer.name)
+
+
+def _words(layer: Layer) -> str:
+    if layer.key == "eth":
+        return f"→{_field(layer, 'eth.dst')}"
+    if layer.key in ("ip", "ipv6"):
+        ends = f"{_field(layer, f'{layer.key}.src')}→{_field(layer, f'{layer.key}.dst')}"
+        left = f"TTL {_field(layer, 'ip.ttl')}" if layer.key == "ip" else f"hop limit {_field(layer, 'ipv6.hlim')}"
+        return f"{ends} {left}{_fragment(layer)}"
+    if layer.key == "vxlan":
+        return _field(layer, "vxlan.vni")
+    if layer.key in ("udp", "tcp"):
+        return f"{_field(layer, f'{layer.key}.srcport')}→{_field(layer, f'{layer.key}.dstport')}"
+    return layer.summary
+
+
+def _fragment(layer: Layer) -> str:
+    """Return what a header says about fragments: ", DF", ", fragment from byte 1376"."""
+    if layer.key != "ip":
+        return ""
+    offset, more = _raw(layer, "ip.frag_offset") * 8, _raw(layer, "ip.flags.mf")
+    if offset or more:
+        return f", fragment from byte {offset}{', more follow' if more else ''}"
+    return ", DF" if _raw(layer, "ip.flags.df") else ""
+
+
+def _field(layer: Layer, key: str) -> str:
+    return next((str(field.value).split(" (")[0] for field in layer.fields if field.key == key), "?")
+
+
+def _raw(layer: Layer, key: str) -> int:
+    return next((field.raw for field in layer.fields if field.key == key and isinstance(field.raw, int)), 0)
+
+
+def _outcome(journey: Journey) -> dict[str, str]:
+    outcome = journey.outcome
+    word = {"delivered": "delivered", "refused": "refused"}.get(outcome.kind, "dropped")
+    return {"kind": outcome.kind, "word": word, "sentence": _sentence(journey), "sees": _sees(journey)}
+
+
+def _sentence(journey: Journey) -> str:
+    outcome, reply = journey.outcome, journey.reply
+    if outcome.kind == "refused":
+        return f"Refused before anything is sent. {outcome.reason}."
+    if outcome.kind != "delivered":
+        seen = f", seen last at {outcome.last_seen}" if outcome.last_seen else ""
+        return f"Dropped{seen}. {outcome.reason}."
+    if reply is None:
+        return f"Delivered: {outcome.reason}. Nothing is sent back."
+    if reply.outcome.kind == "delivered":
+        return f"Delivered: {outcome.reason}. The answer comes back."
+    return f"Delivered: {outcome.reason}. The answer is lost: {reply.outcome.reason}."
+
+
+def _sees(journey: Journey) -> str:
+    """Return what the sender is told: ping's own line for an echo request, else the error or "nothing"."""
+    outcome, reply = journey.outcome, journey.reply
+    if _is_ping(journey) or outcome.kind == "refused":
+        return ping_line(journey) or "nothing: ping waits, and counts the packet as lost"
+    if outcome.kind == "error":
+        return f"an ICMP error from {outcome.sender}: {outcome.symptom}"
+    if outcome.kind == "delivered" and reply is not None and reply.outcome.kind == "delivered":
+        return "the answer"
+    return "nothing"
+
+
+def _is_ping(journey: Journey) -> bool:
+    first = next((stop.frame for stop in journey.stops if stop.frame), None)
+    if first is None:
+        return False
+    keys = [(layer.key, layer.summary) for layer in _dissect(first).layers]
+    return any(key.startswith("icmp") and summary.startswith("echo request") for key, summary in keys)
+
+
+def _reply(journey: Journey) -> dict[str, Any]:
+    stops = _stops(journey.stops)
+    first = next((stop for stop in stops if stop["headers"]), None)
+    about = next((h["text"] for h in reversed(_outermost(first)) if h["text"].startswith("ICMP")), "") if first else ""
+    start = f" from {stops[0]['host']}" if stops else ""
+    end = "arrives" if journey.outcome.kind == "delivered" else f"is lost: {journey.outcome.reason}"
+    title = f"What comes back: {about or 'an answer'}{start}, {count(len(journey.stops), 'stop')}; it {end}"
+    return {"title": title, "kind": journey.outcome.kind, "stops": stops, "total": len(journey.stops)}
+
+
+def _outermost(stop: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the headers that are not a quotation: all up to the first ICMP header."""
+    found = []
+    for header in stop["headers"]:
+        found.append(header)
+        if header["text"].startswith("ICMP"):
+            break
+    return found
+
+
+def gaps(stops: list[dict[str, Any]], total: int) -> Iterator[tuple[int, dict[str, Any] | None]]:
+    """Yield each stop with how many are left out before it; at the end, None and those after the last."""
+    reached = 0
+    for stop in stops:
+        yield stop["n"] - reached - 1, stop
+        reached = stop["n"]
+    yield total - reached, None
+
+
+def frame_text(stop: dict[str, Any]) -> str:
+    """Return a frame as nested header names: "148 bytes: Eth … · IPv4 … · VXLAN 1 · [Eth … · ICMP …]"."""
+    if not stop["headers"]:
+        return f"{count(stop['size'], 'byte')}" if stop["size"] else ""
+    text, depth = "", 0
+    for header in stop["headers"]:
+        opened = "[" * max(0, header["depth"] - depth)
+        text += (" · " if text else "") + opened + header["text"]
+        depth = max(depth, header["depth"])
+    return f"{count(stop['size'], 'byte')}: {text}{']' * depth}"
