@@ -37,6 +37,14 @@ DIVERGENCES = {
         "GoBGP does not send a route to a peer whose AS stands in AS_PATH (v3.10.0 pkg/server, filterpath)",
 }  # fmt: skip
 
+# Seen, and in no profile: what comes of it depends on history, and the next change in the table mends it.
+HISTORY = {
+    "deterministic-med-regroup":
+        "BIRD with `deterministic med` makes a path best unseen when it replaces the best one on its session and "
+        "comes from another neighbour AS: the old path is marked suppressed, and nobody compares the new one with the "
+        "rest (2.0.12 proto/bgp/attrs.c, bgp_rte_recalculate; nest/rt-table.c:1395)",
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Profile:

@@ -48,6 +48,30 @@ def parse(data: object) -> list[Scenario]:
     return scenarios
 
 
+def written(scenario: Scenario) -> dict[str, Any]:
+    """Return a scenario as a case of a file: what `parse` reads back as the same."""
+
+    def options(given: Options) -> dict[str, Any]:
+        return {key: value for key, value in given._asdict().items() if value != Options._field_defaults[key]}
+
+    case: dict[str, Any] = {
+        "id": scenario.id, "title": scenario.title, "requires": list(scenario.requires),
+        "routers": [vars(router) for router in scenario.routers],
+        "lans": [{"id": s.name, "prefix_len": s.prefix_len, "igp": s.igp, "cost": s.cost, "members": dict(s.members)}
+                 for s in scenario.subnets if s.lan],
+        "links": [dict(zip(("a", "b", "a_addr", "b_addr"), (*s.members, *s.members.values()), strict=True))
+                  | {"id": s.name, "prefix_len": s.prefix_len, "igp": s.igp, "cost": s.cost}
+                  for s in scenario.subnets if not s.lan],
+        "sessions": [session._asdict() | {"a_opts": options(session.a_opts), "b_opts": options(session.b_opts)}
+                     for session in scenario.sessions],
+        "originate": [{"router": o.router, "prefix": o.prefix, "origin": o.attributes.origin, "med": o.attributes.med,
+                       "communities": list(o.attributes.communities)} for o in scenario.originate],
+        "steps": [dict(step.expect) | {"name": step.name, "actions": [dict(action) for action in step.actions]}
+                  for step in scenario.steps],
+    }  # fmt: skip
+    return case
+
+
 class _Reader(Checks):
     """Reads one case."""
 
@@ -223,7 +247,8 @@ class _Reader(Checks):
                 self.wrong(f"step {name} has actions = {shown(actions)}, where a list was expected")
             for key in ("rib", "fib", "rib_override"):
                 self.tables(item.get(key), f"step {name}: {key}")
-            steps.append(Step(name, tuple(self.action(action, f"step {name}") for action in actions), item))
+            expect = {key: value for key, value in item.items() if key not in ("name", "actions")}
+            steps.append(Step(name, tuple(self.action(action, f"step {name}") for action in actions), expect))
         return tuple(steps) or (Step("initial"),)
 
     def tables(self, item: object, place: str) -> None:

@@ -62,7 +62,7 @@ class Simulation(Network):
 
     def __init__(self, speakers: Mapping[str, Speaker], sessions: Mapping[str, tuple[Neighbour, Neighbour]], igp: Igp,
                  schedule: Schedule | None = None, record: bool = False) -> None:  # fmt: skip
-        self.schedule = schedule or Fifo()
+        self.schedule = Fifo() if schedule is None else schedule
         self.time = 0  # milliseconds
         self.updates = 0  # UPDATEs sent so far; End-of-RIB is none
         self.longest_taken = 0  # hops in the longest AS_PATH taken in since this was last set to 0

@@ -1,0 +1,358 @@
+"""Sessions, policies and failures in networks small enough to be worked out by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from coursekit.bgp import topologies
+from coursekit.bgp.expectations import lookup, run
+from coursekit.bgp.network import HOLD_TIME, RESTART_TIME
+from coursekit.bgp.route import Attributes
+from coursekit.bgp.scenario import Scenario
+from coursekit.bgp.scenario_file import parse, written
+from coursekit.bgp.schedule import ByDelay, Shuffled
+from coursekit.bgp.simulation import Simulation
+
+P = "203.0.113.0/24"
+
+
+def case(routers: dict[str, int], links: list[str], *, originate: list[dict[str, Any]], igp: bool = False,
+         opts: dict[str, dict[str, Any]] | None = None, **more: Any) -> Scenario:  # fmt: skip
+    """Return routers {name: AS} with links "a-b" and a session on each; `opts` by "a>b": what a does towards b."""
+    opts = opts or {}
+    ends = [link.split("-") for link in links]
+    return parse({
+        "routers": [{"name": n, "asn": routers[n], "router_id": f"10.0.0.{i}"} for i, n in enumerate(routers, 1)],
+        "links": [{"id": f"{a}-{b}", "a": a, "b": b, "a_addr": f"172.16.{i}.0", "b_addr": f"172.16.{i}.1", "cost": 10,
+                   "igp": igp} for i, (a, b) in enumerate(ends)],
+        "sessions": [{"id": f"{a}-{b}", "a": a, "b": b, "a_addr": f"172.16.{i}.0", "b_addr": f"172.16.{i}.1",
+                      "a_opts": opts.get(f"{a}>{b}"), "b_opts": opts.get(f"{b}>{a}")} for i, (a, b) in enumerate(ends)],
+        "originate": [{"prefix": P} | item for item in originate],
+    } | more)[0]  # fmt: skip
+
+
+def settle(scenario: Scenario, profile: str = "rfc") -> Simulation:
+    """Start a network and run it until it is quiet."""
+    simulation = scenario.simulation(profile)
+    scenario.start(simulation)
+    assert simulation.run().converged
+    return simulation
+
+
+def best(simulation: Simulation, router: str, prefix: str = P) -> Attributes | None:
+    """Return the attributes of a router's best route."""
+    decision = simulation.speakers[router].loc_rib.get(prefix)
+    return decision.best.attributes if decision and decision.best else None
+
+
+CHAIN = {"a": 65001, "b": 65002, "c": 65003}
+
+
+@pytest.mark.parametrize(
+    ("communities", "b_has", "c_has"),
+    [([], True, True), (["no-export"], True, False), (["no-advertise"], True, False)],
+)
+def test_well_known_communities_bind_the_receiver(communities: list[str], b_has: bool, c_has: bool) -> None:
+    """A route with NO_EXPORT goes one AS further and not two; the originator itself may send it."""
+    network = settle(case(CHAIN, ["a-b", "b-c"], originate=[{"router": "a", "communities": communities}]))
+    assert (best(network, "b") is not None, best(network, "c") is not None) == (b_has, c_has)
+
+
+def test_no_export_stays_inside_and_no_advertise_with_the_receiver() -> None:
+    """Over iBGP NO_EXPORT passes and NO_ADVERTISE does not."""
+    for community, passes in (("no-export", True), ("no-advertise", False)):
+        network = settle(case({"a": 65001, "b": 65002, "c": 65002}, ["a-b", "b-c"], igp=True,
+                              originate=[{"router": "a", "communities": [community]}]))  # fmt: skip
+        assert (best(network, "c") is not None) == passes
+
+
+def test_med_goes_one_as_far() -> None:
+    """A MED reaches the neighbour AS and all of it, and no third AS (RFC 4271 §5.1.4)."""
+    network = settle(case({"a": 1, "b": 2, "b2": 2, "c": 3}, ["a-b", "b-b2", "b2-c"], igp=True,
+                          originate=[{"router": "a", "med": 7}]))  # fmt: skip
+    assert [getattr(best(network, name), "med", "-") for name in ("b", "b2", "c")] == [7, 7, None]
+
+
+def test_next_hop_self_and_the_unreachable_next_hop() -> None:
+    """Without next-hop-self an inner router cannot resolve the border's outside link, unless the IGP carries it."""
+    routers, links = {"x": 1, "border": 2, "inner": 2}, ["x-border", "border-inner"]
+    origin = [{"router": "x"}]
+    assert best(settle(case(routers, links, originate=origin)), "inner") is None
+    self_ = settle(case(routers, links, originate=origin, opts={"border>inner": {"next_hop_self": True}}))
+    assert getattr(best(self_, "inner"), "next_hop", None) == "172.16.1.0"
+    carried = settle(case(routers, links, originate=origin, igp=True))
+    assert getattr(best(carried, "inner"), "next_hop", None) == "172.16.0.0"
+
+
+def test_bird_passes_on_what_it_cannot_resolve() -> None:
+    """The BIRD profile advertises an unresolvable path that is its only one, and uses it no more than others do."""
+    scenario = case({"x": 1, "border": 2, "inner": 2, "y": 3}, ["x-border", "border-inner", "inner-y"],
+                    originate=[{"router": "x"}])  # fmt: skip
+    assert (best(settle(scenario), "inner"), best(settle(scenario), "y")) == (None, None)
+    bird = settle(scenario, "bird")
+    assert best(bird, "inner") is None
+    assert getattr(best(bird, "y"), "as_path", None) == (2, 1)
+
+
+def test_set_session_opt_works_both_ways() -> None:
+    """An import option judges anew what was heard, an export option sends anew; nothing else is sent."""
+    network = settle(case(CHAIN, ["a-b", "b-c"], originate=[{"router": "a"}]))
+    network.set_session_opt("b-c", "b", "local_pref_in", 250)
+    assert (network.run().updates, getattr(best(network, "c"), "local_pref", 0)) == (0, 250)
+    network.set_session_opt("a-b", "a", "prepend", 2)
+    assert (network.run().updates, getattr(best(network, "c"), "as_path", ())) == (2, (65002, 65001, 65001, 65001))
+    network.set_session_opt("b-c", "b", "max_as_path_in", 3)
+    assert (network.run().updates, best(network, "c")) == (0, None)
+
+
+def test_igp_cost_moves_the_exit() -> None:
+    """When the IGP cost of the nearer exit rises, a router changes to the other one (hot potato)."""
+    outside = [{"id": f"x{i}", "a": "x", "b": f"e{i}", "a_addr": f"172.17.{i}.0", "b_addr": f"172.17.{i}.1"}
+               for i in (1, 2)]  # fmt: skip
+    scenario = parse({
+        "routers": [{"name": n, "asn": 2, "router_id": f"10.0.0.{i}"} for i, n in enumerate(("in", "e1", "e2"), 1)]
+        + [{"name": "x", "asn": 1, "router_id": "10.0.0.9"}],
+        "links": [{"id": f"l{i}", "a": "in", "b": f"e{i}", "a_addr": f"172.16.{i}.0", "b_addr": f"172.16.{i}.1",
+                   "cost": 10 * i, "igp": True} for i in (1, 2)] + outside,
+        "sessions": [{"id": f"i{i}", "a": "in", "b": f"e{i}", "b_opts": {"next_hop_self": True}} for i in (1, 2)]
+        + outside,
+        "originate": [{"router": "x", "prefix": P}],
+        "steps": [{"rib": {"in": {P: {"from": "e1", "decided_by": "igp-metric"}}}},
+                  {"actions": [{"op": "set_cost", "link": "l1", "cost": 30}],
+                   "rib": {"in": {P: {"from": "e2", "decided_by": "igp-metric"}}}, "updates": 0},
+                  {"actions": [{"op": "link_down", "link": "l2"}], "sessions": 3,
+                   "rib": {"in": {P: {"from": "e1", "candidates": 1}}}}],
+    })[0]  # fmt: skip
+    assert [step.differences for step in run(scenario)] == [(), (), ()]
+
+
+# ---- ADD-PATH ------------------------------------------------------------------------------------------------------
+
+
+def test_add_path_brings_a_client_all_paths() -> None:
+    """With ADD-PATH the reflector passes on every path of an anycast prefix; without, only its best."""
+    scenario = topologies.route_reflectors(4)
+    for adds, candidates in ((False, 1), (True, 2)):
+        simulation = scenario.simulation()
+        for session in simulation.sessions if adds else ():
+            simulation.set_session_opt(session, "a", "add_path", True)
+        for node in ("n1", "n2"):
+            simulation.originate(node, P)
+        simulation.run()
+        decision = simulation.speakers["n4"].loc_rib[P]
+        assert decision.candidates == candidates
+        assert getattr(best(simulation, "n4"), "next_hop", None) == topologies.node_address(1)
+        simulation.withdraw("n1", P)
+        simulation.run()
+        assert getattr(best(simulation, "n4"), "next_hop", None) == topologies.node_address(2)
+        assert simulation.speakers["n4"].loc_rib[P].candidates == 1
+        simulation.withdraw("n2", P)
+        simulation.run()
+        assert best(simulation, "n4") is None
+
+
+# ---- deaths and returns --------------------------------------------------------------------------------------------
+
+
+def test_graceful_restart_loses_no_route() -> None:
+    """While the reflector restarts its clients keep what they heard, stale, and in the end nothing has changed."""
+    simulation = settle(topologies.route_reflectors(3))
+    before = {name: dict(speaker.loc_rib) for name, speaker in simulation.speakers.items()}
+    simulation.router_graceful_restart("rr")
+    assert simulation.stale == {f"n{i}": [topologies.block(j) for j in range(1, 4) if j != i] for i in range(1, 4)}
+    assert all(best(simulation, "n1", topologies.block(i)) for i in (1, 2, 3))
+    assert simulation.run().updates == 9
+    assert {n: {p: d.best and d.best.attributes for p, d in rows.items()} for n, rows in before.items()} == {
+        n: {p: d.best and d.best.attributes for p, d in s.loc_rib.items()} for n, s in simulation.speakers.items()}
+    held = [path for s in simulation.speakers.values() for rows in s.adj_rib_in.values() for path in rows.values()]
+    assert not any(path.stale for path in held)
+
+
+def test_graceful_restart_drops_what_did_not_come_back() -> None:
+    """A route that the restarted router no longer announces goes with its End-of-RIB."""
+    simulation = settle(topologies.route_reflectors(3))
+    simulation.speakers["n1"].own.clear()
+    simulation.router_graceful_restart("n1")
+    simulation.run()
+    assert best(simulation, "n2", topologies.block(1)) is None
+    assert best(simulation, "n1", topologies.block(2)) is not None
+
+
+@pytest.mark.parametrize(("death", "graceful", "waits"), [
+    ("clean", False, 0), ("killed", False, 0), ("killed", True, RESTART_TIME), ("cable", False, HOLD_TIME),
+])  # fmt: skip
+def test_deaths_differ_in_time_only(death: Any, graceful: bool, waits: int) -> None:
+    """Peers hear of a clean stop at once, of a pulled cable by the hold timer; the tables end up the same."""
+    simulation = settle(topologies.full_mesh(4))
+    begun = simulation.time
+    simulation.router_down("n1", death, graceful=graceful)
+    gone = best(simulation, "n2", topologies.block(1)) is None
+    simulation.run()
+    assert gone == (waits == 0)
+    assert simulation.time - begun == waits
+    assert best(simulation, "n2", topologies.block(1)) is None
+    assert simulation.established == 3
+    simulation.router_up("n1")
+    simulation.run()
+    assert best(simulation, "n2", topologies.block(1)) is not None
+
+
+def test_a_router_that_returns_in_time_cancels_the_timers() -> None:
+    """Back before the hold timer of its peers, a router starts all its sessions afresh, and no timer rings."""
+    simulation = settle(topologies.full_mesh(4))
+    simulation.router_down("n1", "cable")
+    simulation.router_up("n1")
+    begun = simulation.time
+    assert simulation.run().converged
+    assert simulation.time - begun < HOLD_TIME
+    assert all(best(simulation, f"n{i}", topologies.block(1)) for i in range(1, 5))
+
+
+def test_down_twice_is_down_once() -> None:
+    """Killing the dead, raising the living, closing the closed: nothing happens."""
+    simulation = settle(topologies.full_mesh(3))
+    for _ in range(2):
+        simulation.router_down("n1")
+        simulation.session_down("n2-n3")
+    simulation.router_up("n2")
+    assert simulation.run().updates == 0
+    assert simulation.established == 0
+
+
+def test_a_message_under_way_dies_with_its_session() -> None:
+    """What was sent before a session fell does not arrive over its successor."""
+    scenario = topologies.full_mesh(2)
+    simulation = scenario.simulation()
+    simulation.originate("n1", P)
+    simulation.session_down("n1-n2")
+    simulation.withdraw("n1", P)
+    simulation.session_up("n1-n2")
+    simulation.run()
+    assert best(simulation, "n2") is None
+
+
+# ---- networks that do not settle -----------------------------------------------------------------------------------
+
+DISAGREE = case({"d": 1, "a": 2, "b": 3}, ["d-a", "d-b", "a-b"], originate=[{"router": "d"}],
+                opts={"a>b": {"local_pref_in": 200}, "b>a": {"local_pref_in": 200}})  # fmt: skip
+
+
+def test_disagree_settles_though_lock_step_does_not() -> None:
+    """Two routers that each prefer the way through the other settle on one of two states, as daemons do."""
+    simulation = DISAGREE.simulation()
+    DISAGREE.start(simulation)
+    done = simulation.run()
+    assert (done.converged, done.livelock) == (True, True)
+    seen = set()
+    for seed in range(40):
+        simulation = DISAGREE.simulation(schedule=Shuffled(seed))
+        DISAGREE.start(simulation)
+        assert simulation.run().converged
+        seen.add(tuple(len(getattr(best(simulation, name), "as_path", ())) for name in "ab"))
+    assert seen == {(1, 2), (2, 1)}
+
+
+def test_rfc_3345_oscillation_is_named() -> None:
+    """MED and reflection in two clusters (RFC 3345 §2.1) never settle: the run stops and says who and what."""
+    routers = {"ra": 1, "rb": 1, "rc": 1, "rd": 1, "re": 1, "x": 10, "y": 6, "z": 6}
+    costs = {"ra-rb": 4, "ra-rc": 5, "rd-re": 12, "ra-rd": 1}
+    ids = {"ra": 91, "rd": 94, "rb": 2, "rc": 3, "re": 5, "y": 11, "x": 12, "z": 13}
+    scenario = parse({
+        "routers": [{"name": n, "asn": a, "router_id": f"10.0.0.{ids[n]}"} for n, a in routers.items()],
+        "links": [{"id": link, "a": link[:2], "b": link[3:], "a_addr": f"172.16.{i}.0", "b_addr": f"172.16.{i}.1",
+                   "cost": cost, "igp": True} for i, (link, cost) in enumerate(costs.items())]
+        + [{"id": f"{x}-{r}", "a": x, "b": r, "a_addr": f"172.17.{i}.0", "b_addr": f"172.17.{i}.1"}
+           for i, (x, r) in enumerate([("y", "rb"), ("x", "rc"), ("z", "re")])],
+        "sessions": [{"id": "rr", "a": "ra", "b": "rd"}]
+        + [{"id": f"{r}{c}", "a": r, "b": c, "a_opts": {"rr_client": True}, "b_opts": {"next_hop_self": True}}
+           for r, c in (("ra", "rb"), ("ra", "rc"), ("rd", "re"))]
+        + [{"id": f"{x}-{r}", "a": x, "b": r, "a_addr": f"172.17.{i}.0", "b_addr": f"172.17.{i}.1"}
+           for i, (x, r) in enumerate([("y", "rb"), ("x", "rc"), ("z", "re")])],
+        "originate": [{"router": "y", "prefix": P, "med": 1}, {"router": "x", "prefix": P},
+                      {"router": "z", "prefix": P, "med": 0}],
+    })[0]  # fmt: skip
+    simulation = scenario.simulation()
+    scenario.start(simulation)
+    done = simulation.run()
+    assert not done.converged
+    assert done.oscillation
+    assert done.oscillation.routers == ("ra", "rd")
+    assert done.oscillation.prefixes == (P,)
+    assert "ra, rd keep changing their best route to 203.0.113.0/24" in done.oscillation.sentence
+
+
+def test_an_oscillation_can_be_cured() -> None:
+    """After a run that was stopped the network goes on: with the cause gone it settles."""
+    bad = case({"d": 1, "a": 2, "b": 3, "c": 4}, ["d-a", "d-b", "d-c", "a-b", "b-c", "c-a"],
+               originate=[{"router": "d"}],
+               opts={x: {"local_pref_in": 200, "max_as_path_in": 2} for x in ("a>b", "b>c", "c>a")}
+               | {x: {"max_as_path_in": 2} for x in ("b>a", "c>b", "a>c")})  # fmt: skip
+    simulation = bad.simulation()
+    bad.start(simulation)
+    done = simulation.run()
+    assert (done.converged, done.oscillation and done.oscillation.routers) == (False, ("a", "b", "c"))
+    assert done.oscillation.period
+    simulation.set_session_opt("a-b", "a", "local_pref_in", None)
+    assert simulation.run().converged
+
+
+# ---- time and trace ------------------------------------------------------------------------------------------------
+
+
+def test_delays_are_kept() -> None:
+    """Every message takes its session's delay; the clock stands at the arrival of the last one."""
+    scenario = case(CHAIN, ["a-b", "b-c"], originate=[{"router": "a"}])
+    simulation = scenario.simulation(schedule=ByDelay({"a-b": 30, "b-c": 400}), record=True)
+    scenario.start(simulation)
+    simulation.run()
+    assert simulation.time == 430
+    assert [(m.number, m.sent, m.sender, m.receiver, m.session) for m in simulation.messages] == [
+        (1, 0, "a", "b", "a-b"), (2, 30, "b", "c", "b-c")]  # fmt: skip
+
+
+def test_coalescing_merges_what_still_waits() -> None:
+    """With coalescing an announcement that is withdrawn before it left is one message; without, both travel on."""
+    scenario = case(CHAIN, ["a-b", "b-c"], originate=[])
+    for coalesce, count in ((True, 1), (False, 4)):
+        simulation = scenario.simulation(schedule=ByDelay(coalesce=coalesce))
+        simulation.originate("a", P)
+        simulation.withdraw("a", P)
+        assert simulation.run().updates == count
+
+
+def test_random_order_is_repeatable() -> None:
+    """One seed is one order of messages."""
+    scenario = topologies.leaf_spine(4, 3, shared_spine_as=False)
+    traces = []
+    for seed in (3, 3, 4):
+        simulation = scenario.simulation(schedule=Shuffled(seed), record=True)
+        scenario.start(simulation)
+        simulation.run()
+        traces.append([(m.sender, m.receiver, m.prefix, m.attributes) for m in simulation.messages])
+    assert traces[0] == traces[1] != traces[2]
+
+
+def test_longest_prefix_wins_in_the_fib() -> None:
+    """A /32 that moved away from its block wins over the block; outside both there is no next hop."""
+    table = {"10.65.1.0/26": ["192.168.0.1"], "10.65.1.7/32": ["192.168.0.2"], "fd00::/64": ["fe80::1"]}
+    assert [lookup(table, dst) for dst in ("10.65.1.7", "10.65.1.8", "10.65.9.9", "fd00::1", "x")] == [
+        ["192.168.0.2"], ["192.168.0.1"], [], ["fe80::1"], []]  # fmt: skip
+
+
+def test_ipv6_prefixes_and_sessions_work() -> None:
+    """Addresses and prefixes may be IPv6 throughout; ids stay four numbers."""
+    scenario = parse({
+        "routers": [{"name": n, "asn": a, "router_id": f"10.0.0.{a}"} for n, a in (("a", 1), ("b", 2))],
+        "links": [{"id": "l", "a": "a", "b": "b", "a_addr": "fd00::0", "b_addr": "fd00:0::1", "prefix_len": 127}],
+        "sessions": [{"id": "s", "a": "a", "b": "b", "a_addr": "fd00::", "b_addr": "fd00::1"}],
+        "originate": [{"router": "a", "prefix": "fd00:10::/64"}],
+    })[0]  # fmt: skip
+    assert getattr(best(settle(scenario), "b", "fd00:10::/64"), "next_hop", None) == "fd00::"
+
+
+def test_written_scenarios_read_back() -> None:
+    """What `written` makes of a scenario, `parse` reads as the same."""
+    for scenario in (DISAGREE, topologies.tor(3, "shared-as-override"), topologies.full_mesh(3)):
+        assert parse(written(scenario))[0] == scenario
