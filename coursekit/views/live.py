@@ -37,7 +37,8 @@ def enliven(key: str, data: Mapping[str, Any]) -> None:
 def script() -> str:
     """Return the JavaScript module: the parts in static/, one after another."""
     static = files(__package__).joinpath("static")
-    return "\n".join(static.joinpath(name).read_text(encoding="utf-8") for name in ("packet.js", "journey.js", "live.js"))
+    parts = (static.joinpath(name) for name in ("packet.js", "journey.js", "live.js"))
+    return "\n".join(part.read_text(encoding="utf-8") for part in parts)
 
 
 @cache

@@ -6,11 +6,20 @@ from typing import Any
 
 from coursekit.packets.fields import Dissection
 from coursekit.views.packet_data import (
-    ROW, caption, field_place, field_value, hidden_before, layer_place, layer_title, packet_data,
+    ROW,
+    caption,
+    field_place,
+    field_value,
+    hidden_before,
+    layer_place,
+    layer_title,
+    packet_data,
 )
 from coursekit.views.packet_text import packet_text
 from coursekit.views.ruler import ruler_html
 from coursekit.views.twin import View, count, depth_colour, escape, tag
+
+_HEX = "text-align:left;font-family:monospace"
 
 
 class PacketView(View):
@@ -55,10 +64,11 @@ def _hex_html(data: dict[str, Any]) -> str:
             lines.append(f"<tr><th scope=row>…<td>{count(hidden, 'byte')} not drawn")
         if row:
             chunks = " ".join(_chunk_html(chunk) for chunk in row["chunks"])
-            lines.append(f"<tr><th scope=row>{row['offset']:04x}<td>{chunks}")
+            lines.append(f"<tr><th scope=row>{row['offset']:04x}<td style={_HEX}>{chunks}")
     if not lines:
         return ""
-    head = "<thead><tr><th scope=col>byte<th scope=col>0 … 7, 8 … f"
+    digits = " ".join(f" {i:x}" + (" " if i == ROW // 2 - 1 else "") for i in range(ROW))
+    head = f'<thead><tr><th scope=col>byte<th scope=col style="{_HEX}">{digits}'
     return f'<table class=ck-hex aria-label="Bytes of the frame">{head}<tbody>{"".join(lines)}</table>'
 
 
@@ -88,8 +98,9 @@ def _fields_html(data: dict[str, Any]) -> str:
         groups.append(f"<tbody>{head}{rows}")
     if not groups:
         return ""
-    columns = "<thead><tr><th scope=col>byte<th scope=col style=text-align:left>field<th scope=col style=text-align:left>value"
-    return f'<div class=ck-scroll><table class=ck-fields aria-label="Fields of the frame">{columns}{"".join(groups)}</table></div>'
+    names = "".join(f"<th scope=col style=text-align:left>{name}" for name in ("field", "value"))
+    head = f'<table class=ck-fields aria-label="Fields of the frame"><thead><tr><th scope=col>byte{names}'
+    return f"<div class=ck-scroll>{head}{''.join(groups)}</table></div>"
 
 
 def _field_html(field: dict[str, Any]) -> str:

@@ -74,7 +74,8 @@ def _rows(frame: bytes, layers: list[dict[str, Any]]) -> Iterator[dict[str, Any]
                 chunks[-1]["hex"] += f" {frame[i]:02x}"
                 continue
             depth, shade = depth_of[owners[i][0]] if owners[i] else (0, 0)
-            chunks.append({"at": i, "hex": f"{frame[i]:02x}", "fields": list(owners[i]), "depth": depth, "shade": shade})
+            own = list(owners[i])
+            chunks.append({"at": i, "hex": f"{frame[i]:02x}", "fields": own, "depth": depth, "shade": shade})
         if chunks:
             yield {"offset": offset, "chunks": chunks}
 

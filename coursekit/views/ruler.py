@@ -10,7 +10,7 @@ from coursekit.views.twin import depth_colour, escape
 
 _WORD = 32
 _TALLEST = 10  # rows of one header that are drawn bit by bit; what is longer is payload or a long list of options
-_SIGN = 7  # bits: below, only the last part of the key fits in ("df", "ihl")
+_NARROW = 4  # bits: below, only a sign fits in ("DF", "ECN")
 
 
 def ruler_html(data: dict[str, Any]) -> str:
@@ -21,9 +21,10 @@ def ruler_html(data: dict[str, Any]) -> str:
     for layer in data["layers"]:
         rows = "".join("<tr>" + "".join(cells) for cells in _rows(layer))
         caption = f"{escape(layer_title(layer, nested))} <small>{escape(layer_place(layer))}</small>"
+        edge = f"text-align:left;border-left:6px solid {depth_colour(layer['depth'])}"
         tables.append(
-            f'<table class="ck-ruler"><caption class=d{layer["depth"] % 4} style="text-align:left;border-left:6px solid '
-            f'{depth_colour(layer["depth"])}">{caption}</caption><thead><tr>{numbers}<tbody>{rows}</table>'
+            f'<table class=ck-ruler><caption class=d{layer["depth"] % 4} style="{edge}">{caption}</caption>'
+            f"<thead><tr>{numbers}<tbody>{rows}</table>"
         )
     return "<div class=ck-scroll>" + "".join(tables) + "</div>"
 
@@ -55,9 +56,9 @@ def _cell(field: dict[str, Any], width: int, first: bool, value: str) -> str:
     name = field["name"]
     if not first:
         text = f"<small>{escape(name)}, continued</small>"
-    elif width < _SIGN:
-        sign = field["key"].rpartition(".")[2].rpartition("_")[2]
-        text = f"{escape(sign if width > 2 else sign[:3])}<code>{escape(value.split(' ')[0])}</code>"
+    elif width < _NARROW:
+        sign = field["key"].rpartition(".")[2].rpartition("_")[2].upper()
+        text = f"{escape(sign[: 2 + width])}<code>{escape(value.split(' ')[0])}</code>"
     else:
         text = f"{escape(name)}<code>{escape(value)}</code>"
     focus = f' tabindex=0 data-lm-suppress-shortcuts=true title="{escape(_words(field))}"' if first else ""

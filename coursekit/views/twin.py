@@ -22,7 +22,7 @@ from typing import Any
 
 from coursekit.views import live
 
-# Okabe and Ito's colours, dark enough for a border on white and light enough for one on black. Depth 0 is the outer packet.
+# Okabe and Ito's colours, dark enough for a border on white and light enough for one on black; depth 0 first.
 DEPTHS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 GOOD, BAD, QUIET = "#009E73", "#D55E00", "#767676"
 _WORDS = ("outer", "inner")
@@ -80,9 +80,8 @@ def escape(text: object) -> str:
 
 def tag(name: str, content: str = "", /, **attributes: object) -> str:
     """Return an element; `class_` and `data_x` give `class` and `data-x`, None leaves an attribute out."""
-    given = "".join(
-        f' {key.strip("_").replace("_", "-")}={_quoted(value)}' for key, value in attributes.items() if value is not None
-    )
+    named = ((key.strip("_").replace("_", "-"), value) for key, value in attributes.items() if value is not None)
+    given = "".join(f" {key}={_quoted(value)}" for key, value in named)
     return f"<{name}{given}>{content}</{name}>"
 
 
@@ -125,7 +124,7 @@ def count(number: int, noun: str) -> str:
 def columns(rows: Iterable[Sequence[str]], *, gap: str = "  ", indent: str = "") -> list[str]:
     """Return rows of text aligned in columns, without blanks at the end."""
     listed = [[str(cell) for cell in row] for row in rows]
-    widths = [max((len(row[i]) for row in listed if i < len(row) - 1), default=0) for i in range(max(map(len, listed), default=0))]
-    return [
-        (indent + gap.join(cell.ljust(width) for cell, width in zip(row, widths, strict=False))).rstrip() for row in listed
-    ]
+    most = max(map(len, listed), default=0)
+    widths = [max((len(row[i]) for row in listed if i < len(row) - 1), default=0) for i in range(most)]
+    padded = ([cell.ljust(width) for cell, width in zip(row, widths, strict=False)] for row in listed)
+    return [(indent + gap.join(row)).rstrip() for row in padded]
