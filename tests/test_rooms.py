@@ -159,6 +159,8 @@ def public(body: list[ast.stmt], where: str) -> Iterator[tuple[str, ast.AST]]:
     """Yield (name, node) of what a module offers: functions, classes and their methods without a leading underscore."""
     for node in body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            if any(isinstance(mark, ast.Name) and mark.id == "overload" for mark in node.decorator_list):
+                continue  # a signature; the docstring is the implementation's
             yield f"{where}.{node.name}", node
             if isinstance(node, ast.ClassDef):
                 yield from public(node.body, f"{where}.{node.name}")
