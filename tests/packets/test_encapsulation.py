@@ -178,6 +178,15 @@ def test_checksum_left_to_the_card() -> None:
     assert one == other
 
 
+def test_udp_checksum_of_zero_is_written_as_ffff() -> None:
+    """Where the sum comes to zero, 0xffff stands, for zero means "not computed" (RFC 768)."""
+    def checksum(filling: int) -> int:
+        inner = bytes(IP(src="10.244.0.5", dst="10.244.1.7", proto=253, id=1) / Raw(filling.to_bytes(2, "big")))
+        return int(IP(encapsulate(inner, FLANNEL, **NODES, ip_id=1, sport=40000, **VTEPS))[UDP].chksum)
+
+    assert checksum(checksum(0)) == 0xFFFF
+
+
 def test_super_segment() -> None:
     """A super-segment becomes segments whose data adds up, numbered on, PSH and FIN at the end, checksums complete."""
     tcp = TCP(seq=2**32 - 1000, flags="FPAC") / Raw(bytes(range(250)) * 12)

@@ -29,6 +29,15 @@ def test_forward_takes_one_off_the_ttl(packet: bytes) -> None:
     assert moved == bytes(fresh)
 
 
+def test_forward_never_writes_minus_zero() -> None:
+    """A checksum that would become 0xffff becomes 0, as in the kernel."""
+    packet = IP(src="10.0.0.1", dst="10.0.0.2", ttl=64, chksum=0)
+    packet.id = (internet_checksum(bytes(packet)[:4] + b"\0\0" + bytes(packet)[6:]) - 0xFEFF) % 0xFFFF
+    del packet.chksum
+    whole = bytes(packet)
+    assert (whole[10:12], forward(whole)[10:12]) == (b"\xfe\xff", b"\0\0")
+
+
 def test_forward_keeps_a_wrong_checksum_wrong() -> None:
     """The checksum is adjusted, not recomputed: what was damaged stays recognisable."""
     packet = bytearray(bytes(IP(src="10.0.0.1", dst="10.0.0.2", ttl=64)))
@@ -73,6 +82,7 @@ def test_fragments_of_recorded_sizes() -> None:
 
     assert (sizes(1500, 1450), sizes(1550, 1500), sizes(1500, 1400)) == ([1444, 76], [1500, 70], [1396, 124])
     assert (sizes(1451, 1450), sizes(1450, 1450), sizes(1456, 1450)) == ([1444, 27], [1450], [1444, 32])
+    assert sizes(1444 + 1428, 1450) == [1444, 1448]  # the last one need not be a multiple of 8
 
 
 def test_fragment_of_a_fragment() -> None:

@@ -25,7 +25,7 @@ from coursekit.packets.encapsulation import (
     fragment,
 )
 from coursekit.packets.layout import dissect
-from coursekit.packets.learning import entering
+from coursekit.packets.learning import _elect, entering
 from coursekit.packets.matching import inside_packets, match
 from coursekit.packets.offload import segment
 from coursekit.packets.prove import Proof, prove
@@ -80,7 +80,7 @@ def test_every_changed_byte_is_named(
     matches = entering(match(inside_packets(one.frames), other.frames, encap.kind), None, 1)
     target = [frame for item in matches for frame in item.frames if frame][nth]
     draw = random.Random(recording)
-    places = [*range(min(len(target.data), 130)), *range(130, len(target.data), 101)]
+    places = [*range(min(len(target.data), 100)), *range(100, len(target.data), 97)]
     named = 0
     for place in places:
         mask = draw.choice((0xFF, 0x01, 0x80, draw.randrange(1, 256)))
@@ -143,6 +143,24 @@ def test_a_damaged_frame_does_not_decide_for_the_others() -> None:
         broken[place] ^= 0x10
         done = prove(one, changed(other, 3, bytes(broken)), VXLAN)
         assert [(item.outside_frame, item.field) for item in done.different] == [(3, key)]
+
+
+def test_a_lone_frame_to_another_pod_of_a_known_node() -> None:
+    """One frame to a pod that no other frame goes to: its node's other frames tell what its envelope should be."""
+    pods = ["10.9.2.7"] * 4 + ["10.9.2.8"]
+    packets = [packet(pod, number) for number, pod in enumerate(pods)]
+    frames = [onto_wire(forward(data), "10.9.2.", number, VXLAN) for number, data in enumerate(packets)]
+    for place, key in ((1, "eth.dst"), (28, "ip.src"), (32, "ip.dst"), (51, "eth.dst"), (58, "eth.src")):
+        broken = bytearray(frames[4])
+        broken[place] ^= 0x10
+        (wrong,) = prove(made(*map(at_pod, packets)), made(*frames[:4], bytes(broken)), VXLAN).different
+        assert (wrong.outside_frame, wrong.field) == (5, key)
+
+
+def test_votes() -> None:
+    """Most frames decide; where they are at odds, the other direction does, or else the first; never against most."""
+    assert _elect(["b", "a", "a"], ["b", "b", "b"]) == "a"
+    assert [_elect(["b", "a"], back) for back in (["a"], ["b"], ["c"], [])] == ["a", "b", "b", "b"]
 
 
 @pytest.mark.parametrize(
