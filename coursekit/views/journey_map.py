@@ -34,7 +34,7 @@ class Map:
             x += widest[host] * (_CHIP + 12) + 8 + _GAP
         self.widest, self.width = widest, max(x - _GAP + 12, 260)
         self.rows = max((row for _, row in cells.values()), default=0) + 1
-        self.height = _TOP + self.rows * _ROW + 44
+        self.height = _TOP + self.rows * _ROW + 52
         self.places = {
             (host, device): (self.left[host] + 10 + _CHIP // 2 + column * (_CHIP + 12), _TOP + 26 + row * _ROW)
             for (host, device), (column, row) in cells.items()
@@ -65,11 +65,11 @@ class Map:
         ]
         for host in self.hosts:
             wide = self.widest[host] * (_CHIP + 12) + 8
-            middle = self.left[host] + wide // 2
-            deep = max(y for (h, _), (_, y) in self.places.items() if h == host)
+            rows = [y for (h, _), (_, y) in self.places.items() if h == host]
+            top = min(rows) - 46
             parts.append(
-                f'<rect class="b" x="{self.left[host]}" y="8" width="{wide}" height="{deep + 20}" rx="6"/>'
-                f'<text class="h" x="{middle}" y="26" text-anchor="middle">{escape(host)}</text>'
+                f'<rect class="b" x="{self.left[host]}" y="{top}" width="{wide}" height="{max(rows) - top + 34}" rx="6"/>'
+                f'<text class="h" x="{self.left[host] + wide // 2}" y="{top + 19}" text-anchor="middle">{escape(host)}</text>'
             )
         parts += self._lines() + self._chips() + self._end()
         return "".join(parts) + "</svg>"
