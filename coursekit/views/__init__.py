@@ -1,1 +1,108 @@
-"""Everything that draws: frames, tables, journeys. `from coursekit import views`, then one verb per view."""
+"""Everything that draws: frames, tables, journeys. `from coursekit import views`, then one verb per view.
+
+Each verb returns a view: the last line of a cell draws it, `print(view)` gives the same as text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+# Before the verbs: importing a module binds its name here, and some verbs are called as their module is.
+from coursekit.views.chain import LookupChain
+from coursekit.views.diff import PacketDiff
+from coursekit.views.frames import dissected
+from coursekit.views.journey import JourneyView
+from coursekit.views.mtu import MtuBar
+from coursekit.views.packet import PacketView
+from coursekit.views.table import TableView
+
+if TYPE_CHECKING:
+    from coursekit.cluster.lookup import Lookup
+    from coursekit.cluster.path import Decision, Journey
+    from coursekit.packets.capture import Frame
+    from coursekit.packets.fields import Dissection
+    from coursekit.views.curves import Curve
+
+
+def packet(
+    frame_or_dissection: bytes | Frame | Dissection, title: str = "", ruler: bool = False,
+    linktype: str | int | None = None,
+) -> PacketView:  # fmt: skip
+    """Draw a frame as bytes and fields that light each other up; `ruler=True` as the RFCs do, 32 bits to a row.
+
+    `linktype` says what bytes begin with ("ethernet", "raw" for an IP packet, …) where they do not tell by themselves.
+    """
+    return PacketView(dissected(frame_or_dissection, linktype), title, ruler=ruler)
+
+
+def diff(
+    a: bytes | Frame | Dissection, b: bytes | Frame | Dissection, labels: tuple[str, str] = ("before", "after")
+) -> PacketDiff:
+    """Draw what differs between two frames, header by header: what was added, removed and changed."""
+    return PacketDiff(dissected(a), dissected(b), labels)
+
+
+def table(
+    rows: Iterable[Any], title: str = "", lookup: Lookup[Any] | None = None, marked: Iterable[Any] = ()
+) -> TableView:
+    """Draw rows of one of a host's tables; with a `lookup`, which row wins and how many bits each matches.
+
+    `marked` rows are pointed out.
+    """
+    return TableView(rows, title, lookup=lookup, marked=marked)
+
+
+def journey(j: Journey, title: str = "") -> JourneyView:
+    """Draw a packet's way through the cluster, stop by stop."""
+    return JourneyView(j, title)
+
+
+def chain(j_or_decisions: Journey | Iterable[Decision], title: str = "") -> LookupChain:
+    """Draw the look-ups that made the envelope, each with the row that answered and the header field it sets."""
+    return LookupChain(j_or_decisions, title)
+
+
+def mtu(
+    frame_or_dissection_or_layers: bytes | Frame | Dissection | Sequence[tuple[str, int]], link_mtu: int = 1500,
+    title: str = "",
+) -> MtuBar:  # fmt: skip
+    """Draw to scale what an IP packet's headers and data take of a link's MTU, in bytes.
+
+    In place of a frame, (name, bytes) pairs do; those called "outer Ethernet …" are not counted, as on a link.
+    """
+    given = frame_or_dissection_or_layers
+    return MtuBar(given if isinstance(given, list | tuple) else dissected(given), link_mtu, title)
+
+
+def curve(
+    series: Mapping[str, Iterable[tuple[float, float]]], x: str = "", y: str = "", title: str = ""
+) -> Curve:
+    """Draw lines through (x, y) points, one for each name, with the numbers in a table beneath.
+
+    `x` and `y` say what the axes are, with the unit.
+    """
+    from coursekit.views.curves import Curve
+
+    return Curve(series, x, y, title)
+
+
+def explore_mtu(*args: Any, **options: Any) -> Any:
+    """Let the learner choose sizes and MTUs, and see what becomes of a packet."""
+    from coursekit.views.forms import explore_mtu
+
+    return explore_mtu(*args, **options)
+
+
+def explore_fault(*args: Any, **options: Any) -> Any:
+    """Let the learner break the network in one place, and see how far a ping then gets."""
+    from coursekit.views.forms import explore_fault
+
+    return explore_fault(*args, **options)
+
+
+def explore_profile(*args: Any, **options: Any) -> Any:
+    """Let the learner choose how the cluster carries packets between nodes, and see the same ping under each."""
+    from coursekit.views.forms import explore_profile
+
+    return explore_profile(*args, **options)

@@ -1,0 +1,39 @@
+"""From whatever holds a frame to its dissection."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from coursekit.errors import CourseError
+from coursekit.packets.fields import Dissection
+from coursekit.packets.layout import dissect
+
+
+def dissected(frame: Any, linktype: str | int | None = None) -> Dissection:
+    """Return the dissection of bytes, of a captured frame or of a scapy packet; a dissection is returned as it is.
+
+    `linktype` is what the bytes begin with; without it a captured frame knows (`.dlt`), and others are looked at.
+    """
+    if isinstance(frame, Dissection):
+        return frame
+    data = getattr(frame, "data", frame)
+    if not isinstance(data, bytes | bytearray | memoryview):
+        try:
+            data = bytes(data) if hasattr(data, "__bytes__") else None  # a scapy packet builds itself
+        except Exception as error:  # whatever is wrong in a learner's packet, scapy raises as it likes
+            raise CourseError(f"This packet cannot be built into bytes: {error}. Give it valid field values.") from None
+    if data is None:
+        given = type(frame).__name__
+        raise CourseError(f"A frame is bytes, a captured frame, a packet or a dissection; {given} was given.")
+    begins = getattr(frame, "dlt", None) if linktype is None else linktype
+    return dissect(bytes(data), _look(bytes(data)) if begins is None else begins)
+
+
+def _look(frame: bytes) -> str:
+    """Return "raw" for a bare IP packet, as a tunnel device such as tunl0 shows it, else "ethernet"."""
+    size = len(frame)
+    if size >= 20 and frame[0] >> 4 == 4 and frame[0] & 15 >= 5 and int.from_bytes(frame[2:4], "big") == size:
+        return "raw"
+    if size >= 40 and frame[0] >> 4 == 6 and int.from_bytes(frame[4:6], "big") + 40 == size:
+        return "raw"
+    return "ethernet"
