@@ -184,7 +184,7 @@ def _reply(journey: Journey) -> dict[str, Any]:
     about = next((h["text"] for h in reversed(_outermost(first)) if h["text"].startswith("ICMP")), "") if first else ""
     start = f" from {stops[0]['host']}" if stops else ""
     end = "arrives" if journey.outcome.kind == "delivered" else f"is lost: {journey.outcome.reason}"
-    title = f"What comes back: {about or 'an answer'}{start}, {count(len(journey.stops), 'stop')}; it {end}"
+    title = f"What comes back: {about or ('an answer' if journey.outcome.kind == 'delivered' else 'an error')}{start}, {count(len(journey.stops), 'stop')}; it {end}"
     return {"title": title, "kind": journey.outcome.kind, "stops": stops, "total": len(journey.stops)}
 
 

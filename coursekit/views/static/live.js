@@ -2,6 +2,8 @@
 const shared = (window.__coursekit ??= { data: new Map(), seen: new WeakSet(), watching: false });
 
 function upgrade(root) {
+  // A focused drop-down or button of a form is nothing one writes in: without this, JupyterLab takes x for "cut cell".
+  for (const control of root.querySelectorAll(".ck-form :is(select, button, input)")) control.setAttribute(SUPPRESS, "true");
   for (const figure of root.querySelectorAll(".ck")) {
     if (shared.seen.has(figure)) continue;
     const key = [...figure.classList].find((name) => name.startsWith("ck-key-"))?.slice(7);
