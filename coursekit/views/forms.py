@@ -151,7 +151,7 @@ class MtuForm(Form):
         self.size = _number("ping -s (bytes of data)", 1422, 0, _BIGGEST)
         self.df = W.ToggleButtons(
             options=[("yes", True), ("no", False)], value=True, description="Don't Fragment", style=_WIDE,
-            tooltips=["ping -M do", "ping -M dont"],
+            layout=W.Layout(width="auto", min_width="20em"), tooltips=["ping -M do", "ping -M dont"],
         )  # fmt: skip
         self.df.style.button_width = "4em"
         self.pod_mtu = _number("pod MTU", pod_mtu(cluster, first), MINIMUM, 65535)

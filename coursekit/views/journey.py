@@ -50,7 +50,7 @@ def _text(data: dict[str, Any]) -> Iterator[str]:
             yield f"      {decision['table']} {decision['asked']}: {decision['row']}"
             if decision["why"]:
                 yield f"        ({decision['why']})"
-        if line := _frame_line(stop):
+        if line := frame_text(stop):
             yield f"      {line}"
     yield data["outcome"]["sentence"]
     yield f"The sender sees: {data['outcome']['sees']}"
@@ -63,10 +63,6 @@ def _text(data: dict[str, Any]) -> Iterator[str]:
                 yield f"{stop['n']:>2}  {stop['host']}:{stop['device']}  {stop['note']}"
                 if stop["headers"] and not stop["same"]:
                     yield f"      {frame_text(stop)}"
-
-
-def _frame_line(stop: dict[str, Any]) -> str:
-    return f"{count(stop['size'], 'byte')}, unchanged" if stop["same"] else frame_text(stop)
 
 
 def _stops_html(data: dict[str, Any], drawn: Map) -> str:
@@ -95,7 +91,7 @@ def _stops_html(data: dict[str, Any], drawn: Map) -> str:
 def _frame_html(stop: dict[str, Any]) -> str:
     """Return the headers as boxes, one in the other; brackets say the same without a style sheet."""
     if stop["same"] or not stop["headers"]:
-        line = _frame_line(stop)
+        line = frame_text(stop)
         return f"<div class=ck-frame><small>{line}</small></div>" if line else ""
     parts: list[str] = []
     depth = 0
@@ -107,7 +103,7 @@ def _frame_html(stop: dict[str, Any]) -> str:
         parts.append(f"<span>{escape(header['text'])}</span>")
     inner = "".join(parts) + "]</span>" * depth
     outer = f'<span class=ck-in style="border:2px solid {depth_colour(0)}">{inner}</span>'
-    return f"<div class=ck-frame>{count(stop['size'], 'byte')}: {outer}</div>"
+    return f"<div class=ck-frame><span>{count(stop['size'], 'byte')}:</span> {outer}</div>"
 
 
 def _small(text: str) -> str:

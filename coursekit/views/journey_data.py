@@ -34,20 +34,21 @@ def _title(journey: Journey) -> str:
 
 def _stops(stops: Sequence[Stop]) -> list[dict[str, Any]]:
     drawn: list[dict[str, Any]] = []
+    first: dict[bytes, int] = {}
     for number, stop in enumerate(stops, 1):
         if _HEAD < number <= len(stops) - _TAIL:
             continue
-        before = stops[number - 2].frame if number > 1 else None
-        drawn.append(_stop(stop, number, stop.frame is not None and stop.frame == before))
+        seen = first.setdefault(stop.frame or b"", number)
+        drawn.append(_stop(stop, number, seen if stop.frame and seen < number else 0))
     return drawn
 
 
-def _stop(stop: Stop, number: int, same: bool) -> dict[str, Any]:
+def _stop(stop: Stop, number: int, seen: int) -> dict[str, Any]:
     dissection = _dissect(stop.frame) if stop.frame else None
     return {
         "n": number, "host": stop.host, "device": stop.device, "action": stop.action, "direction": stop.direction,
         "note": stop.note, "decisions": [_decision(d, stop.note) for d in stop.decisions if _decides(d)],
-        "size": len(stop.frame or b""), "same": same, "headers": headers(dissection) if dissection else [],
+        "size": len(stop.frame or b""), "same": seen, "headers": headers(dissection) if dissection else [],
         "envelope": envelope(dissection) if dissection else "",
     }  # fmt: skip
 
@@ -81,11 +82,11 @@ def _is_bare(frame: bytes) -> bool:
 
 
 def envelope(dissection: Dissection) -> str:
-    """Return what a frame is wrapped in ("VXLAN 1", "IPIP"), "" for none; a quotation in an ICMP error is none."""
+    """Return what a frame is wrapped in ("VXLAN (VNI 1)", "IPIP"), "" for nothing; an ICMP error's quotation is none."""
     layers = dissection.layers
     for layer, inner in pairwise(layers):
         if layer.key == "vxlan":
-            return f"VXLAN {_field(layer, 'vxlan.vni')}"
+            return f"VXLAN (VNI {_field(layer, 'vxlan.vni')})"
         if layer.key.startswith("icmp"):
             return ""
         if layer.key in ("ip", "ipv6") and inner.key in ("ip", "ipv6"):
@@ -183,8 +184,9 @@ def _reply(journey: Journey) -> dict[str, Any]:
     first = next((stop for stop in stops if stop["headers"]), None)
     about = next((h["text"] for h in reversed(_outermost(first)) if h["text"].startswith("ICMP")), "") if first else ""
     start = f" from {stops[0]['host']}" if stops else ""
+    kind = about or ("an answer" if journey.outcome.kind == "delivered" else "an error")
     end = "arrives" if journey.outcome.kind == "delivered" else f"is lost: {journey.outcome.reason}"
-    title = f"What comes back: {about or ('an answer' if journey.outcome.kind == 'delivered' else 'an error')}{start}, {count(len(journey.stops), 'stop')}; it {end}"
+    title = f"What comes back: {kind}{start}, {count(len(journey.stops), 'stop')}; it {end}"
     return {"title": title, "kind": journey.outcome.kind, "stops": stops, "total": len(journey.stops)}
 
 
@@ -208,9 +210,11 @@ def gaps(stops: list[dict[str, Any]], total: int) -> Iterator[tuple[int, dict[st
 
 
 def frame_text(stop: dict[str, Any]) -> str:
-    """Return a frame as nested header names: "148 bytes: Eth … · IPv4 … · VXLAN 1 · [Eth … · ICMP …]"."""
+    """Return a frame as nested headers, "148 bytes: Eth … · VXLAN 1 · [Eth … · ICMP …]", or where it was seen first."""
+    if stop["same"]:
+        return f"{count(stop['size'], 'byte')}, as at stop {stop['same']}"
     if not stop["headers"]:
-        return f"{count(stop['size'], 'byte')}" if stop["size"] else ""
+        return count(stop["size"], "byte") if stop["size"] else ""
     text, depth = "", 0
     for header in stop["headers"]:
         opened = "[" * max(0, header["depth"] - depth)

@@ -9,11 +9,12 @@ from coursekit.views.twin import BAD, DEPTHS, GOOD, QUIET, count, escape, pictur
 
 _CHIP, _HIGH, _ROW, _GAP, _TOP = 96, 26, 50, 24, 34  # sizes in pixels: chip, its height, row, between hosts, header
 _SHEET = (
-    "text{font:12px sans-serif;fill:#1a1a1a}.h{font-weight:bold;font-size:13px}.b{fill:#f6f6f6;stroke:#c4c4c4}"
+    "text{font:12px sans-serif;fill:#1a1a1a}.h{font-weight:bold;font-size:13px}.h,.m{text-anchor:middle}.b{fill:#f6f6f6;stroke:#c4c4c4}"
     f".c{{fill:#fff;stroke:{QUIET}}}.n{{fill:#1a1a1a}}.m{{fill:#fff;font-size:11px;font-weight:bold}}"
     f".p{{stroke:#1a1a1a;stroke-width:2;fill:none}}.e{{stroke:{DEPTHS[0]};stroke-width:8;fill:none}}"
     ".w{stroke:#fff;stroke-width:3.5;fill:none}.a{stroke-dasharray:4 3}"
-    f".v{{fill:{DEPTHS[0]};font-weight:bold}}.x{{fill:{BAD};font-weight:bold}}.k{{fill:{GOOD};font-weight:bold}}"
+    f".v{{fill:{DEPTHS[0]};font-weight:bold}}.x{{fill:{BAD}}}.k{{fill:{GOOD}}}"
+    ".x,.k{font-weight:bold;stroke:#f6f6f6;stroke-width:5;paint-order:stroke}"
 )  # fmt: skip
 Chip = tuple[str, str]  # host, device
 
@@ -34,7 +35,8 @@ class Map:
             x += widest[host] * (_CHIP + 12) + 8 + _GAP
         self.widest, self.width = widest, max(x - _GAP + 12, 260)
         self.rows = max((row for _, row in cells.values()), default=0) + 1
-        self.height = _TOP + self.rows * _ROW + 52
+        self.envelopes = {(s["host"], s["device"]): s["envelope"] for s in reversed(self.stops) if s["envelope"]}
+        self.height = _TOP + self.rows * _ROW + (52 if self.envelopes else 22)
         self.places = {
             (host, device): (self.left[host] + 10 + _CHIP // 2 + column * (_CHIP + 12), _TOP + 26 + row * _ROW)
             for (host, device), (column, row) in cells.items()
@@ -64,12 +66,12 @@ class Map:
             '<rect width="100%" height="100%" fill="#fff"/>'
         ]
         for host in self.hosts:
-            wide = self.widest[host] * (_CHIP + 12) + 8
+            left, wide = self.left[host], self.widest[host] * (_CHIP + 12) + 8
             rows = [y for (h, _), (_, y) in self.places.items() if h == host]
             top = min(rows) - 46
             parts.append(
-                f'<rect class="b" x="{self.left[host]}" y="{top}" width="{wide}" height="{max(rows) - top + 34}" rx="6"/>'
-                f'<text class="h" x="{self.left[host] + wide // 2}" y="{top + 19}" text-anchor="middle">{escape(host)}</text>'
+                f'<rect class="b" x="{left}" y="{top}" width="{wide}" height="{max(rows) - top + 34}" rx="6"/>'
+                f'<text class="h" x="{left + wide // 2}" y="{top + 19}">{escape(host)}</text>'
             )
         parts += self._lines() + self._chips() + self._end()
         return "".join(parts) + "</svg>"
@@ -82,7 +84,7 @@ class Map:
             if ends[0] == ends[1] or not _follows(one, other):
                 continue
             asks = other["action"] == "asks"
-            wrapped = "" if asks else one["envelope"] or other["envelope"]
+            wrapped = "" if asks else self.envelopes.get(ends[0]) or self.envelopes.get(ends[1]) or ""
             ways[ends] = (ways.get(ends, ("", True))[0] or wrapped, asks and ways.get(ends, ("", True))[1])
         drawn, labelled = [], False
         for (one, other), (wrapped, asks) in ways.items():
@@ -112,7 +114,7 @@ class Map:
             drawn.append(
                 f'<rect class="c" x="{left}" y="{y - 13}" width="{_CHIP}" height="{_HIGH}" rx="4"/>'
                 f'<rect class="n" x="{left}" y="{y - 13}" width="{wide}" height="{_HIGH}" rx="4"/>'
-                f'<text class="m" x="{left + wide / 2:g}" y="{y + 4}" text-anchor="middle">{label}</text>'
+                f'<text class="m" x="{left + wide / 2:g}" y="{y + 4}">{label}</text>'
                 f'<text x="{left + wide + 5}" y="{y + 4}">{escape(name)}</text>'
             )
         return drawn

@@ -59,7 +59,7 @@ function enlivenJourney(figure) {
     back.setAttribute("aria-disabled", String(now <= 0));
     step.setAttribute("aria-disabled", String(now === stops.length - 1));
     all.setAttribute("aria-disabled", String(now < 0));
-    said.textContent = now < 0 ? `${stops.length} stops` : `Stop ${words[now]}`;
+    said.textContent = now < 0 ? `${stops.length} stop${stops.length === 1 ? "" : "s"}` : `Stop ${words[now]}`;
     mark();
   }
 
