@@ -67,7 +67,7 @@ def _hex_html(data: dict[str, Any]) -> str:
             lines.append(f"<tr><th scope=row>{row['offset']:04x}<td style={_HEX}>{chunks}")
     if not lines:
         return ""
-    digits = " ".join(f" {i:x}" + (" " if i == ROW // 2 - 1 else "") for i in range(ROW))
+    digits = " ".join(f"{i:02x}" + (" " if i == ROW // 2 - 1 else "") for i in range(ROW))
     head = f'<thead><tr><th scope=col>byte<th scope=col style="{_HEX}">{digits}'
     return f'<table class=ck-hex aria-label="Bytes of the frame">{head}<tbody>{"".join(lines)}</table>'
 

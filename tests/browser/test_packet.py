@@ -1,0 +1,191 @@
+"""PacketView as a learner meets it: JupyterLab, Chromium, mouse and keyboard."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from tests.browser.conftest import Lab, code
+
+pytestmark = pytest.mark.browser
+
+SETUP = """
+from coursekit import dissect, recording, views
+frames = (dissect(frame.data) for frame in recording("flannel-vxlan").capture("node1:eth0").frames)
+frame = next(f for f in frames if any(layer.key == "vxlan" for layer in f.layers))
+"""
+DRAW = SETUP + 'views.packet(frame, "Echo request")'
+# An IPv4 packet of an unknown protocol with text that MathJax would take for formulas
+DOLLARS = """views.packet(
+    bytes.fromhex("4500002e0000000040fd0000c0000201c0000202") + b"GET /?a=$x$&b=$y$ HTTP/1.1", linktype="raw")"""
+LIT = "rgb(255, 224, 138)"
+# The numbers of the fields that are lit: in the bytes, in the table.
+LIT_FIELDS = """colour => ['.ck-hex span', '.ck-fields tr'].map(where => [...new Set(
+    [...document.querySelectorAll(where)].filter(e => getComputedStyle(e).backgroundColor === colour)
+        .flatMap(e => [...e.classList].filter(n => /^f\\d+$/.test(n)).map(n => Number(n.slice(1)))))])"""
+LIT_BYTES = """colour => [...document.querySelectorAll('.ck-hex span')]
+    .filter(e => getComputedStyle(e).backgroundColor === colour).map(e => e.textContent).join(' ')"""
+
+
+@pytest.fixture
+def drawn(lab: Lab, page: Any) -> Any:
+    """A page with one live figure; drawn anew only if another test has put something else there."""
+    shown = "() => window.jupyterapp?.shell.currentWidget?.title.label"
+    if page.evaluate(shown) != "packet.ipynb":
+        lab.write("packet.ipynb", DRAW, DOLLARS)
+        lab.open(page, "packet.ipynb")
+    page.wait_for_function("() => document.querySelectorAll('.ck-on').length === 2")
+    return page
+
+
+def field(page: Any, name: str, nth: int = 0) -> Any:
+    """Return the row of a field, by its name."""
+    return page.locator(".ck-fields tr", has_text=name).nth(nth)
+
+
+def rest(page: Any) -> None:
+    """Take pointer and focus away from the figure."""
+    page.mouse.move(5, 5)
+    page.evaluate("() => document.activeElement.blur()")
+
+
+def test_hovering_a_byte_lights_its_field(drawn: Any) -> None:
+    """The pointer on a byte lights that byte's field, all its bytes, and nothing else."""
+    rest(drawn)
+    assert drawn.evaluate(LIT_FIELDS, LIT) == [[], []]
+    drawn.locator(".ck-hex .f13").first.hover()  # the Time to Live
+    assert drawn.evaluate(LIT_FIELDS, LIT) == [[13], [13]]
+
+
+def test_hovering_a_field_lights_its_bytes(drawn: Any) -> None:
+    """The pointer on a field lights the row and every byte of the field, over the end of a row too."""
+    rest(drawn)
+    field(drawn, "Destination Address").hover()
+    assert drawn.evaluate(LIT_BYTES, LIT) == "c0 a8 01 0b"
+
+
+def test_a_byte_of_several_fields_lights_them_all(drawn: Any) -> None:
+    """The first byte of an IPv4 header holds two fields, and both are lit."""
+    rest(drawn)
+    drawn.locator(".ck-hex .f3").first.hover()
+    assert sorted(drawn.evaluate(LIT_FIELDS, LIT)[1]) == [3, 4]
+
+
+def test_explanation_is_read_out(drawn: Any) -> None:
+    """The field under the pointer is explained, with its source, in a line that screen readers announce."""
+    rest(drawn)
+    field(drawn, "VXLAN Network Identifier").hover()
+    detail = drawn.locator(".ck-detail").first
+    assert (detail.get_attribute("role"), detail.get_attribute("aria-live")) == ("status", "polite")
+    text = detail.inner_text()
+    assert "VXLAN Network Identifier (vxlan.vni)" in text
+    assert "byte 46–48 = 1" in text
+    assert "RFC 7348 §5" in text
+
+
+def test_arrow_keys_walk_through_fields(drawn: Any) -> None:
+    """One Tab stop for all fields; the arrow keys, Home and End move inside and light the bytes."""
+    rest(drawn)
+    assert drawn.locator(".ck-fields").first.locator('[tabindex="0"]').count() == 1
+    field(drawn, "Destination").focus()
+    for _ in range(3):
+        drawn.keyboard.press("ArrowDown")
+    assert drawn.evaluate(LIT_FIELDS, LIT) == [[3, 4], [3]]  # the version's byte is the header length's too
+    drawn.keyboard.press("ArrowUp")
+    assert drawn.evaluate(LIT_FIELDS, LIT) == [[2], [2]]
+    drawn.keyboard.press("End")
+    focused = drawn.evaluate("() => document.activeElement.textContent")
+    assert focused.startswith("92–147Data")
+    drawn.keyboard.press("Home")
+    assert drawn.evaluate("() => document.activeElement.textContent").startswith("0–5Destination")
+
+
+def test_arrow_keys_walk_through_bytes(drawn: Any) -> None:
+    """The bytes are one Tab stop as well: left and right to the neighbour, up and down to the next row."""
+    rest(drawn)
+    drawn.locator(".ck-hex span").first.focus()
+    drawn.keyboard.press("ArrowRight")
+    assert drawn.evaluate(LIT_FIELDS, LIT)[1] == [1]
+    drawn.keyboard.press("ArrowLeft")
+    drawn.keyboard.press("ArrowDown")
+    assert drawn.evaluate("() => document.activeElement.closest('tr').rowIndex") == 2
+    assert drawn.evaluate(LIT_FIELDS, LIT)[1] == [7]  # Total Length starts at byte 16
+    assert "Total Length" in drawn.locator(".ck-detail").first.inner_text()
+
+
+def test_the_lit_field_is_in_sight(drawn: Any) -> None:
+    """Pointing at a byte scrolls its field into the table's window, and the page stays where it is."""
+    rest(drawn)
+    drawn.locator(".ck-hex .f50").first.hover()
+    inside = """() => { const row = document.querySelector('.ck-fields .f50').getBoundingClientRect(),
+        box = document.querySelector('.ck-scroll').getBoundingClientRect();
+        return row.top >= box.top - 1 && row.bottom <= box.bottom + 1; }"""
+    assert drawn.evaluate(inside)
+
+
+@pytest.mark.parametrize("where", [".ck-fields tr.f5", ".ck-hex span.f5"])
+def test_command_keys_do_not_reach_the_notebook(drawn: Any, where: str) -> None:
+    """Typing x, b or d d with the focus in the figure neither cuts, adds nor deletes a cell."""
+    drawn.locator(where).first.focus()
+    before = drawn.locator(".jp-Cell").count()
+    for key in "xbadd":
+        drawn.keyboard.press(key)
+    drawn.wait_for_timeout(300)
+    assert drawn.locator(".jp-Cell").count() == before
+
+
+def test_dollar_signs_are_left_alone(drawn: Any) -> None:
+    """A payload with dollar signs is shown as it is: MathJax finds no formula in it."""
+    drawn.wait_for_timeout(500)
+    assert "$x$&b=$y$" in drawn.locator(".ck-fields").nth(1).inner_text()
+    assert drawn.locator(".ck mjx-container").count() == 0
+
+
+def test_nothing_of_a_widget_is_stored(lab: Lab, drawn: Any) -> None:
+    """What is saved is text and HTML, without a widget view, and the console saw no error."""
+    bundle = stored(lab, drawn)
+    assert set(bundle) == {"text/plain", "text/html"}
+    assert drawn.problems == []
+
+
+def stored(lab: Lab, page: Any) -> dict[str, str]:
+    """Return what the figure's cell stores."""
+    data = lab.saved(page, "packet.ipynb")["cells"][0]["outputs"][0]["data"]
+    return {mime: "".join(lines) for mime, lines in data.items()}
+
+
+def test_a_reloaded_page_is_alive_again(lab: Lab, drawn: Any) -> None:
+    """After a reload with the kernel still running the figure explains itself again, with nothing run anew."""
+    lab.saved(drawn, "packet.ipynb")
+    drawn.goto("about:blank")
+    lab.open(drawn, "packet.ipynb", run=False)
+    drawn.wait_for_selector(".ck-on", timeout=30_000)
+
+
+def test_trusted_and_reopened_without_a_kernel_it_still_lights(lab: Lab, drawn: Any) -> None:
+    """A trusted notebook that nobody ran lights byte and field together by its style sheet alone."""
+    lab.write("trusted.ipynb", code("'trusted'", stored(lab, drawn)))
+    lab.trust("trusted.ipynb")
+    drawn.goto("about:blank")  # a page that has met no live figure yet
+    lab.open(drawn, "trusted.ipynb", run=False)
+    drawn.locator(".ck-hex .f13").first.hover()
+    assert drawn.evaluate(LIT_FIELDS, LIT) == [[13], [13]]
+    assert drawn.locator(".ck-on").count() == 0
+    rest(drawn)
+    field(drawn, "Time to Live").focus()
+    assert drawn.evaluate(LIT_FIELDS, LIT) == [[13], [13]]
+
+
+def test_untrusted_it_shows_bytes_and_fields(lab: Lab, drawn: Any) -> None:
+    """In a notebook that is not trusted, as a fresh clone is, bytes, fields and the borders' colours are there."""
+    lab.write("untrusted.ipynb", code("'not trusted'", stored(lab, drawn)))
+    lab.open(drawn, "untrusted.ipynb", run=False)
+    shown = drawn.locator(".jp-OutputArea-output").inner_text()
+    assert "02 00 c0 a8 01 0b" in re.sub(r"\s+", " ", shown)
+    assert "VXLAN Network Identifier" in shown
+    assert "Error displaying widget" not in shown
+    assert drawn.evaluate("() => document.querySelectorAll('.jp-OutputArea-output style').length") == 0
+    colour = drawn.evaluate("() => getComputedStyle(document.querySelector('.ck-hex span')).borderBottomColor")
+    assert colour == "rgb(0, 114, 178)"
