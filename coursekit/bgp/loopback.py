@@ -12,6 +12,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Collection
 from types import TracebackType
 from typing import Any
 
@@ -26,14 +27,15 @@ Compared = dict[str, "tuple[str, Attributes]"]
 
 
 class Birds:
-    """One BIRD per router of a simulation, in a directory of their own; `net` keeps runs side by side apart (1-254)."""
+    """One BIRD per router of a simulation, or per one of `only`; `net` keeps runs side by side apart (1-254)."""
 
-    def __init__(self, simulation: Simulation, net: int) -> None:
+    def __init__(self, simulation: Simulation, net: int, only: Collection[str] | None = None) -> None:
         found = shutil.which("bird", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
         if not found:
             raise CourseError("There is no bird on this machine; on Debian and Ubuntu: apt install bird2.")
         self._bird, self.simulation, self.net = found, simulation, net
         self.home = pathlib.Path(tempfile.mkdtemp(prefix="birds-"))
+        self._names = list(simulation.speakers) if only is None else list(only)
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._files = {name: f"r{place}" for place, name in enumerate(simulation.speakers)}
         self._written: dict[str, str] = {}
@@ -56,7 +58,8 @@ class Birds:
 
     def follow(self) -> None:
         """Make the daemons stand as the simulation does: start, stop and reconfigure what differs."""
-        for name, speaker in self.simulation.speakers.items():
+        for name in self._names:
+            speaker = self.simulation.speakers[name]
             file = self.home / self._files[name]
             if not speaker.up:
                 if process := self._running.pop(name, None):

@@ -30,7 +30,7 @@ from coursekit.errors import CourseError
 from tests.bgp.random_networks import Draw
 from tests.bgp.stable_states import adopt
 
-FIRST, LAST = map(int, os.environ.get("COURSEKIT_SEEDS", "1000:1063").split(":"))
+FIRST, LAST = map(int, os.environ.get("COURSEKIT_SEEDS", "1000:1066").split(":"))
 JOBS = 6
 PATIENCE = 6.0  # seconds that BIRD may take to come to our tables; it takes 1 to 2
 
@@ -108,7 +108,7 @@ def test_bird_holds_what_the_simulator_holds(record_property: Callable[[str, obj
         path.write_text(json.dumps({"cases": [written(small)]}, indent=1))
         pytest.fail(f"seeds {[trial.seed for trial in wrong]} differ; {wrong[0].seed} is shrunk to {path}:\n"
                     + "\n".join(wrong[0].wrong))  # fmt: skip
-    assert outcomes["no convergence"] <= 2
+    assert outcomes["no convergence"] <= len(trials()) // 20
     assert LAST - FIRST < 60 or sum(outcomes.values()) - outcomes["no convergence"] >= 60
 
 
