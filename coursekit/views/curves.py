@@ -70,7 +70,7 @@ class Curve(View):
         figure = Figure(layout={
             "template": {}, "title": {"text": escape(data["title"]), "x": 0, "xref": "paper", "font": {"size": 14}},
             "paper_bgcolor": _CARD, "plot_bgcolor": _CARD, "font": {"color": _INK, "size": 13}, "height": 360,
-            "margin": {"l": 60, "r": 20, "t": 40, "b": 50}, "hovermode": "x",
+            "margin": {"l": 60, "r": 20, "t": 40, "b": 60}, "hovermode": "x",
             "xaxis": {"title": {"text": escape(data["x"])}, **_AXIS},
             "yaxis": {"title": {"text": escape(data["y"])}, **_AXIS, "rangemode": "tozero"},
         })  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import Any
 
 from coursekit.packets.fields import Dissection, Field, Layer
@@ -11,6 +12,7 @@ from coursekit.views.twin import View, columns, count, depth_colour, escape
 
 _MARKS = {"same": "=", "changed": "≠", "added": "+", "removed": "−"}
 _WORDS = {"same": "equal", "changed": "changed", "added": "only in b", "removed": "only in a"}
+_WIDEST = 36  # characters of a name or value in text; payloads are longer
 Pair = tuple[Layer | None, Layer | None]
 
 
@@ -20,30 +22,29 @@ class PacketDiff(View):
     kind = "diff"
 
     def __init__(
-        self, a: Dissection, b: Dissection, labels: tuple[str, str] = ("a", "b"), title: str = "", *, everything: bool = False
-    ) -> None:
+        self, a: Dissection, b: Dissection, labels: tuple[str, str] = ("a", "b"), title: str = "", *,
+        everything: bool = False,
+    ) -> None:  # fmt: skip
         self.everything = everything
-        layers = [_layer(one, other) for one, other in align(a.layers, b.layers)]
-        added = [layer for layer in layers if layer["mark"] == "added"]
-        removed = [layer for layer in layers if layer["mark"] == "removed"]
         self.data: dict[str, Any] = {
-            "title": title, "labels": list(labels), "sizes": [len(a.data), len(b.data)], "layers": layers,
-            "bytes_added": sum(layer["bytes"] for layer in added), "bytes_removed": sum(layer["bytes"] for layer in removed),
-            "same": a.data == b.data,
+            "title": title, "labels": list(labels), "sizes": [len(a.data), len(b.data)],
+            "layers": [_layer(one, other) for one, other in align(a.layers, b.layers)], "same": a.data == b.data,
         }  # fmt: skip
 
     def text(self) -> str:
-        """Return headers and differing fields in columns, one mark each, and the sum."""
+        """Return the sum, then headers and differing fields in columns, one mark each."""
         data = self.data
         a, b = data["labels"]
         lines = [data["title"]] if data["title"] else []
         lines.append(f"a: {a}, {count(data['sizes'][0], 'byte')}; b: {b}, {count(data['sizes'][1], 'byte')}")
+        lines += wrap(verdict(data), 100)
         listed = [self._listed(layer) for layer in data["layers"]]
-        drawn = iter(columns([(_MARKS[f["mark"]], f["name"], f["a"], f["b"]) for fields in listed for f in fields], indent="    "))
+        cells = [(_MARKS[f["mark"]], *(_cut(f[key]) for key in ("name", "a", "b"))) for some in listed for f in some]
+        drawn = iter(columns(cells, indent="    "))
         for layer, fields in zip(data["layers"], listed, strict=True):
-            lines.append(f"{_MARKS[layer['mark']]} {_layer_words(layer)}")
+            lines.append(f"{_sign(layer)} {_layer_words(layer)}")
             lines += [next(drawn) for _ in fields]
-        return "\n".join([*lines, verdict(data)])
+        return "\n".join(lines)
 
     def html(self) -> str:
         """Return one table: a group per header, a row per differing field."""
@@ -52,13 +53,13 @@ class PacketDiff(View):
         names = [f"{label} ({count(size, 'byte')})" for label, size in zip(data["labels"], data["sizes"], strict=True)]
         head = "".join(f'<th scope=col style="text-align:left">{escape(name)}' for name in ("", "field", *names))
         groups = "".join(self._group(layer) for layer in data["layers"])
-        return f"{title}<table class=ck-diff><thead><tr>{head}{groups}</table><p>{escape(verdict(data))}</p>"
+        return f"{title}<p><b>{escape(verdict(data))}</b></p><table class=ck-diff><thead><tr>{head}{groups}</table>"
 
     def _group(self, layer: dict[str, Any]) -> str:
         colour = depth_colour(layer["depth"])
         head = (
             f'<tbody><tr class="ck-head ck-{layer["mark"]} d{layer["depth"] % 4}"><th scope=rowgroup colspan=4 '
-            f'style="text-align:left;border-left:6px solid {colour}">{_MARKS[layer["mark"]]} {escape(_layer_words(layer))}'
+            f'style="text-align:left;border-left:6px solid {colour}">{_sign(layer)} {escape(_layer_words(layer))}'
         )
         return head + "".join(
             f'<tr class=ck-{f["mark"]}><td style="text-align:left">{_MARKS[f["mark"]]} {_WORDS[f["mark"]]}'
@@ -75,14 +76,27 @@ def verdict(data: dict[str, Any]) -> str:
     """Return the sum of a diff in one sentence."""
     if data["same"]:
         return "The two frames are identical, byte for byte."
-    changed = sum(f["mark"] != "same" for layer in data["layers"] if layer["mark"] == "same" for f in layer["fields"])
-    parts = [f"{count(changed, 'field')} of the shared headers differ{'s' if changed == 1 else ''}"]
-    for key, word in (("added", "more"), ("removed", "fewer")):
-        sizes = [layer["bytes"] for layer in data["layers"] if layer["mark"] == key]
-        if sizes:
-            total = f" = {sum(sizes)}" if len(sizes) > 1 else ""
-            parts.append(f"b has {' + '.join(map(str, sizes))}{total} bytes of headers {word}")
+    parts = []
+    for mark, sign in (("added", "+"), ("removed", "−")):
+        lone = [layer for layer in data["layers"] if layer["mark"] == mark]
+        names = ", ".join(f"{layer['name']} {layer['bytes']}" for layer in lone)
+        if lone:
+            parts.append(f"{sign}{count(sum(layer['bytes'] for layer in lone), 'byte')}: {names}")
+    shared = [layer for layer in data["layers"] if layer["mark"] == "same"]
+    parts += [f"{it['name']} {it['was']} → {count(it['bytes'], 'byte')}" for it in shared if it["was"] != it["bytes"]]
+    changed = sum(f["mark"] != "same" for layer in shared for f in layer["fields"])
+    parts.append(f"{count(changed, 'field')} of the shared headers differ{'s' if changed == 1 else ''}")
     return "; ".join(parts) + "."
+
+
+def _sign(layer: dict[str, Any]) -> str:
+    """Return a header's mark; of a shared one, whether anything in it differs."""
+    differs = layer["mark"] == "same" and any(f["mark"] != "same" for f in layer["fields"])
+    return _MARKS["changed" if differs else layer["mark"]]
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"
 
 
 def _layer_words(layer: dict[str, Any]) -> str:
@@ -99,39 +113,43 @@ def _layer_words(layer: dict[str, Any]) -> str:
 
 
 def align(a: Sequence[Layer], b: Sequence[Layer]) -> list[Pair]:
-    """Pair the headers of two frames so that as many as possible of the same kind, with the most equal fields, meet."""
-    best: list[list[float]] = [[0.0] * (len(b) + 1) for _ in range(len(a) + 1)]
+    """Pair the headers of two frames so that as many as possible of the same kind, with the most equal fields, meet.
+
+    Where that leaves a choice, the inner ones are paired: an envelope is put around a packet, not inside it.
+    """
+    best = [[0] * (len(b) + 1) for _ in range(len(a) + 1)]
     for i in range(len(a) - 1, -1, -1):
         for j in range(len(b) - 1, -1, -1):
             best[i][j] = max(best[i + 1][j], best[i][j + 1], best[i + 1][j + 1] + _likeness(a[i], b[j]))
     pairs: list[Pair] = []
     i = j = 0
     while i < len(a) or j < len(b):
-        if i < len(a) and j < len(b) and _likeness(a[i], b[j]) and best[i][j] == best[i + 1][j + 1] + _likeness(a[i], b[j]):
-            pairs.append((a[i], b[j]))
-            i, j = i + 1, j + 1
-        elif j == len(b) or (i < len(a) and best[i][j] == best[i + 1][j]):
+        if i < len(a) and best[i][j] == best[i + 1][j]:
             pairs.append((a[i], None))
             i += 1
-        else:
+        elif j < len(b) and best[i][j] == best[i][j + 1]:
             pairs.append((None, b[j]))
             j += 1
+        else:
+            pairs.append((a[i], b[j]))
+            i, j = i + 1, j + 1
     return pairs
 
 
-def _likeness(a: Layer, b: Layer) -> float:
-    """Return 0 for headers of different kinds, else 1 to 2: by how many of their fields are equal."""
+def _likeness(a: Layer, b: Layer) -> int:
+    """Return 0 for headers of different kinds, else 1000 to 1999: more, the more of their fields are equal."""
     if a.key != b.key:
-        return 0.0
+        return 0
     equal = sum((f.key, f.raw) == (g.key, g.raw) for f, g in zip(a.fields, b.fields, strict=False))
-    return 1 + equal / max(len(a.fields), len(b.fields), 1)
+    return 1000 + 999 * equal // max(len(a.fields), len(b.fields), 1)
 
 
 def _layer(a: Layer | None, b: Layer | None) -> dict[str, Any]:
     layer = a or b
     assert layer is not None
     return {
-        "key": layer.key, "name": layer.name, "depth": (b or layer).depth, "bytes": (layer.width + 7) // 8,
+        "key": layer.key, "name": layer.name, "depth": (b or layer).depth,
+        "bytes": ((b or layer).width + 7) // 8, "was": (layer.width + 7) // 8,
         "mark": "same" if a and b else "added" if b else "removed", "fields": _fields(a, b),
     }  # fmt: skip
 
@@ -148,9 +166,8 @@ def _fields(a: Layer | None, b: Layer | None) -> list[dict[str, str]]:
             mark = "same" if (one.raw, one.width) == (other.raw, other.width) else "changed"
         else:
             mark = "removed" if one else "added"
-        rows.append({
-            "key": shown.key, "name": shown.name, "a": one.value if one else "", "b": other.value if other else "", "mark": mark,
-        })  # fmt: skip
+        values = {"a": one.value if one else "", "b": other.value if other else ""}
+        rows.append({"key": shown.key, "name": shown.name, "mark": mark, **values})
     return rows
 
 

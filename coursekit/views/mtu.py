@@ -14,7 +14,7 @@ _LINK = ("eth", "vlan", "sll", "sll2", "null")
 _IP = ("ip", "ipv6")
 _FILLS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#F0E442")  # Okabe and Ito's
 _INSIDE, _SPARE, _INK, _PAPER, _OVER = "#e8e8e8", "#ffffff", "#1a1a1a", "#ffffff", "#a84300"
-_WIDTH, _LEFT, _BAR = 760, 10, 740  # of the picture, in its own units
+_WIDTH, _LEFT, _BAR = 770, 40, 720  # of the picture, in its own units
 _CELLS = 60  # characters of the bar in text
 _SIGNS = "123456789"
 
@@ -198,6 +198,11 @@ def _svg(data: dict[str, Any]) -> str:
         drawn.append(_box(left, 24, width, 34, f'{_SPARE}" stroke-dasharray="4 3'))
     elif data["spare"] < 0:
         drawn.append(_box(limit, 24, -data["spare"] * scale, 34, "url(#o)"))
+    own = sum(part["bytes"] for part in data["apart"])
+    if own:
+        width = min(max(own * scale, 4), _LEFT - 16)
+        drawn.append(_box(_LEFT - 10 - width, 24, width, 34, f'{_SPARE}" stroke-dasharray="2 2'))
+        drawn.append(_text(_LEFT - 10 - width, 14, f"{own} not counted", "start"))
     drawn.append(f'<path d="M{limit:.1f} 16V66" stroke="{_OVER}" stroke-width="3"/>')
     drawn.append(_text(limit - 6, 14, f"MTU {data['mtu']}", "end"))
     height = 74
