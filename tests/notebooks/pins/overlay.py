@@ -33,6 +33,7 @@ PINS: tuple[Pin, ...] = (
         lambda: (seen("podA:eth0")["ip.ttl"].value, seen("podB:eth0")["ip.ttl"].value)),
     Pin("03", "predict-overhead", "VXLAN takes {} bytes", lambda: overhead(ENCAPSULATIONS["flannel-vxlan"])),
     Pin("03", "explain-1500", "That would make {}", lambda: 1500 + overhead(ENCAPSULATIONS["flannel-vxlan"])),
+    Pin("03", "open-it", "{} bytes into the frame", lambda: cost("eth", 1)),
     Pin("03", "takeaways", "VXLAN costs {} bytes and IPIP {}",
         lambda: (overhead(ENCAPSULATIONS["flannel-vxlan"]), overhead(ENCAPSULATIONS["calico-ipip"]))),
 )
