@@ -82,7 +82,7 @@ def _is_bare(frame: bytes) -> bool:
 
 
 def envelope(dissection: Dissection) -> str:
-    """Return what a frame is wrapped in ("VXLAN (VNI 1)", "IPIP"), "" for nothing; an ICMP error's quotation is none."""
+    """Return what a frame is wrapped in ("VXLAN (VNI 1)", "IPIP"), "" for nothing; an ICMP quotation is none."""
     layers = dissection.layers
     for layer, inner in pairwise(layers):
         if layer.key == "vxlan":

@@ -9,7 +9,8 @@ from coursekit.views.twin import BAD, DEPTHS, GOOD, QUIET, count, escape, pictur
 
 _CHIP, _HIGH, _ROW, _GAP, _TOP = 96, 26, 50, 24, 34  # sizes in pixels: chip, its height, row, between hosts, header
 _SHEET = (
-    "text{font:12px sans-serif;fill:#1a1a1a}.h{font-weight:bold;font-size:13px}.h,.m{text-anchor:middle}.b{fill:#f6f6f6;stroke:#c4c4c4}"
+    "text{font:12px sans-serif;fill:#1a1a1a}.h{font-weight:bold;font-size:13px}.h,.m{text-anchor:middle}"
+    ".b{fill:#f6f6f6;stroke:#c4c4c4}"
     f".c{{fill:#fff;stroke:{QUIET}}}.n{{fill:#1a1a1a}}.m{{fill:#fff;font-size:11px;font-weight:bold}}"
     f".p{{stroke:#1a1a1a;stroke-width:2;fill:none}}.e{{stroke:{DEPTHS[0]};stroke-width:8;fill:none}}"
     ".w{stroke:#fff;stroke-width:3.5;fill:none}.a{stroke-dasharray:4 3}"
