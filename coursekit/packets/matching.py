@@ -16,6 +16,10 @@ from coursekit.packets.capture import Frame
 from coursekit.packets.ip import MF, OFFSET, header_length
 from coursekit.packets.pieces import ENVELOPE, WHOLE, Cut, Piece, Slot, link_size, packet_length, ways
 
+# sizes of the outer IP header and of the inner Ethernet header with its tags
+SHAPES = {
+    "native": {(0, 0)}, "ipip": {(20, 0)}, "vxlan": {(outer, 14 + tags) for outer in (20, 40) for tags in (0, 4, 8)},
+}
 NEAR = 4  # a damaged field is at most this long
 WINDOW = 64  # how many frames of one size are looked at, where only nearness can tell
 
@@ -152,6 +156,7 @@ class _Matcher:
     done: set[int] = field(default_factory=set)  # numbers of inside frames
     used: set[int] = field(default_factory=set)  # numbers of outside frames
     links: set[int] = field(default_factory=set)  # sizes of link headers that were met
+    shapes: set[tuple[int, int]] = field(default_factory=set)  # sizes of outer IP and inner Ethernet headers
     order: dict[int, int] = field(default_factory=dict)  # place of each outside frame
 
     def __post_init__(self) -> None:
@@ -159,9 +164,9 @@ class _Matcher:
 
     def slots(self, frame: Frame) -> Iterator[Slot]:
         """Yield where the frame may hold the inner packet."""
-        sizes = {"native": [(0, 0)], "ipip": [(20, 0)]}.get(self.kind)
+        sizes = self.shapes or SHAPES[self.kind]
         for link in {link_size(frame), *self.links}:  # a damaged EtherType hides the size, other frames tell it
-            for outer, inner_link in sizes or [(outer, 14 + tags) for outer in (20, 40) for tags in (0, 4, 8)]:
+            for outer, inner_link in sizes:
                 slot = Slot(link, outer, ENVELOPE[self.kind], inner_link)
                 if slot.at + 20 <= len(frame.data):
                     yield slot
@@ -175,6 +180,7 @@ class _Matcher:
         self.done.add(inside.frame.number)
         self.used.update(frame.number for part in parts for frame in part if frame)
         self.links.add(slot.link)
+        self.shapes.add((slot.outer, slot.inner_link))
         self.found.append(Match(inside, tuple(map(tuple, parts)), slot, exact, cut))
 
     def by(self, index: Callable[[bytes], bytes], waiting: Sequence[Inside]) -> None:
@@ -213,7 +219,7 @@ class _Matcher:
             for part in _thirds(item.packet):
                 near = (
                     (frame, slot)
-                    for frame, slot in index.get(part, [])[:WINDOW]
+                    for frame, slot in index.get(part, [])[: WINDOW // 4]
                     if frame.number not in self.used
                     and _near(item.packet, frame.data[slot.at : slot.at + len(item.packet)])
                 )
@@ -226,6 +232,8 @@ class _Matcher:
         free = self.free()
         if not exact and not any(self._fragment(frame) for frame in free):
             return
+        some = [(frame, slot) for frame in free[: 0 if exact else WINDOW] for slot in self.slots(frame)]
+        beginnings = [(frame, slot, _plain(frame.data[slot.at : slot.at + 60])) for frame, slot in some]
         index: dict[bytes, list[tuple[Frame, Slot]]] = defaultdict(list)
         for frame in free:
             for slot in self.slots(frame):
@@ -233,10 +241,8 @@ class _Matcher:
         for item in waiting:
             firsts = index.get(_identity(item.packet), [])
             if not exact and not firsts:
-                firsts = [
-                    (frame, slot) for frame in free[:WINDOW] for slot in self.slots(frame)
-                    if _distance(_plain(item.packet[:60]), _plain(frame.data[slot.at : slot.at + 60])) <= NEAR
-                ]
+                start = _plain(item.packet[:60])
+                firsts = [(frame, slot) for frame, slot, data in beginnings if _distance(start, data) <= NEAR]
             best: tuple[int, list[list[Frame | None]], Slot, Cut] | None = None
             for frame, slot in firsts:
                 if frame.number in self.used or len(frame.data) - slot.at >= len(item.packet):
@@ -254,7 +260,7 @@ class _Matcher:
     def _fragment(self, frame: Frame) -> bool:
         """Tell whether the frame shows a piece of a packet, outside or inside."""
         return any(
-            int.from_bytes(frame.data[at + 6 : at + 8], "big") & (MF | OFFSET)
+            frame.data[at] >> 4 == 4 and int.from_bytes(frame.data[at + 6 : at + 8], "big") & (MF | OFFSET)
             for slot in self.slots(frame) for at in (slot.link, slot.at)
         )
 
