@@ -12,7 +12,8 @@ from coursekit.views.twin import View, columns, count, depth_colour, escape
 
 _MARKS = {"same": "=", "changed": "≠", "added": "+", "removed": "−"}
 _WORDS = {"same": "equal", "changed": "changed", "added": "only in b", "removed": "only in a"}
-_WIDEST = 36  # characters of a name or value in text; payloads are longer
+_WIDTH = 100  # columns of text
+_WIDEST = 39  # characters of a name or value in text, as many as an IPv6 address has; payloads are longer
 Pair = tuple[Layer | None, Layer | None]
 
 
@@ -37,13 +38,13 @@ class PacketDiff(View):
         a, b = data["labels"]
         lines = [data["title"]] if data["title"] else []
         lines.append(f"a: {a}, {count(data['sizes'][0], 'byte')}; b: {b}, {count(data['sizes'][1], 'byte')}")
-        lines += wrap(verdict(data), 100)
+        lines += wrap(verdict(data), _WIDTH)
         listed = [self._listed(layer) for layer in data["layers"]]
         cells = [(_MARKS[f["mark"]], *(_cut(f[key]) for key in ("name", "a", "b"))) for some in listed for f in some]
-        drawn = iter(columns(cells, indent="    "))
+        drawn = iter(_aligned(cells))
         for layer, fields in zip(data["layers"], listed, strict=True):
             lines.append(f"{_sign(layer)} {_layer_words(layer)}")
-            lines += [next(drawn) for _ in fields]
+            lines += [line for _ in fields for line in next(drawn)]
         return "\n".join(lines)
 
     def html(self) -> str:
@@ -93,6 +94,15 @@ def _sign(layer: dict[str, Any]) -> str:
     """Return a header's mark; of a shared one, whether anything in it differs."""
     differs = layer["mark"] == "same" and any(f["mark"] != "same" for f in layer["fields"])
     return _MARKS["changed" if differs else layer["mark"]]
+
+
+def _aligned(cells: Sequence[tuple[str, str, str, str]]) -> list[list[str]]:
+    """Return each field's lines: one, in columns, unless columns were too wide for two IPv6 addresses."""
+    lines = columns(cells, indent="    ")
+    if max(map(len, lines), default=0) <= _WIDTH:
+        return [[line] for line in lines]
+    named = [(f"{mark}  {name}:", " → ".join(filter(None, (a, b)))) for mark, name, a, b in cells]
+    return [wrap(f"    {name} {values}", _WIDTH, subsequent_indent="         ") for name, values in named]
 
 
 def _cut(text: str) -> str:

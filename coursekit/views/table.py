@@ -159,7 +159,7 @@ def _rows_text(rows: Sequence[dict[str, Any]]) -> list[str]:
     """Return the printed lines with a sign in front and the verdict behind, or beneath where it does not fit."""
     lines = []
     for row in rows:
-        first, *more = [part for line in row["line"].splitlines() for part in _wrapped(line, WIDTH - 4)] or [""]
+        first, *more = [part for line in row["line"].splitlines() for part in _wrapped(line, WIDTH - 5)] or [""]
         sign = ("*" if row["marked"] else " ") + (_SIGNS[row["state"]])
         lines += [(f"{sign} {first}", row["verdict"] if not more else "")]
         lines += [(f"     {line}", "") for line in more]

@@ -1,0 +1,164 @@
+"""PacketDiff: what two frames share, and what one has more."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scapy.layers.inet import UDP
+from scapy.layers.inet6 import IPv6
+
+from coursekit import views
+from coursekit.cluster.journey import ping
+from coursekit.cluster.model import load
+from coursekit.cluster.network import network
+from coursekit.errors import CourseError
+from coursekit.packets.compare import compare
+from coursekit.packets.encapsulation import ENCAPSULATIONS
+from coursekit.packets.layout import dissect
+from coursekit.packets.mtu import overhead
+from coursekit.views.diff import align
+from tests.views.markup import offences, read, sanitised
+
+CHAPTER = load("chapter")
+
+
+def frames(profile: str) -> dict[str, bytes]:
+    """The frames of a ping between nodes, by capture point."""
+    journey = ping(network(CHAPTER.with_profile(profile)), "podA", "podB")
+    return {stop.point: stop.frame for stop in reversed(journey.stops) if stop.frame}
+
+
+VXLAN, IPIP = frames("flannel-vxlan"), frames("calico-ipip")
+INSIDE, OUTSIDE = VXLAN["node1:flannel.1"], VXLAN["node1:eth0"]
+
+
+def heads(view: views.PacketDiff) -> list[str]:
+    """The header rows as drawn in HTML."""
+    return [row.text for row in read(view.figure()).all("tr", "ck-head")]
+
+
+def rows(view: views.PacketDiff) -> list[tuple[str, str, str]]:
+    """Name and values of the field rows as drawn in HTML."""
+    listed = [row.all("td") for row in read(view.figure()).all("tr") if len(row.all("td")) == 4]
+    return [(cells[1].text, cells[2].text, cells[3].text) for cells in listed]
+
+
+def test_an_envelope_is_summed() -> None:
+    """The first line says what was added, header by header."""
+    assert str(views.diff(INSIDE, OUTSIDE)).splitlines()[1].startswith(
+        "+50 bytes: Ethernet 14, IPv4 20, UDP 8, VXLAN 8; 0 fields"
+    )
+    assert str(views.diff(OUTSIDE, INSIDE)).splitlines()[1].startswith(
+        "−50 bytes: Ethernet 14, IPv4 20, UDP 8, VXLAN 8; 0 fields"
+    )
+    assert "+30 bytes: UDP 8, VXLAN 8, Ethernet 14" in str(views.diff(IPIP["node1:eth0"], OUTSIDE))
+
+
+@pytest.mark.parametrize(("profile", "name"), [
+    ("flannel-vxlan", "flannel-vxlan"), ("calico-vxlan", "calico-vxlan"), ("calico-ipip", "calico-ipip"),
+])  # fmt: skip
+def test_sum_is_the_overhead(profile: str, name: str) -> None:
+    """What a diff adds between pod and underlay is what the MTU arithmetic takes."""
+    seen = frames(profile)
+    assert f"+{overhead(ENCAPSULATIONS[name])} bytes: " in str(views.diff(seen["podA:eth0"], seen["node1:eth0"]))
+
+
+def test_inner_headers_meet() -> None:
+    """VXLAN, IPIP and the bare packet are aligned at the inner IP header."""
+    bare = frames("host-gw")["podA:eth0"]
+    for other in (OUTSIDE, IPIP["node1:eth0"]):
+        a, b = dissect(bare), dissect(other)
+        inner = [y for x, y in align(a.layers, b.layers) if x and x.key == "ip"]
+        assert inner == [b.layer("ip", 1)]
+    assert heads(views.diff(bare, OUTSIDE))[4].startswith("≠ 1 inner · Ethernet")
+
+
+def test_changed_fields() -> None:
+    """Between the ends of a path only MACs, TTL and its checksum change; equal fields are counted, not listed."""
+    view = views.diff(VXLAN["podA:eth0"], VXLAN["podB:eth0"], labels=("sent", "received"))
+    assert [row[0] for row in rows(view)] == ["Destination", "Source", "Time to Live", "Header Checksum"]
+    assert ("Time to Live", "64", "62") in rows(view)
+    assert "≠ 0 outer · IPv4: 2 of 15 fields differ" in heads(view)
+    assert "= 0 outer · ICMP: equal" in heads(view)
+    assert "a: sent, 98 bytes; b: received, 98 bytes" in str(view)
+
+
+def test_marks_are_words_too() -> None:
+    """No row is told by its colour alone."""
+    cells = [row.all("td")[0].text for row in read(views.diff(INSIDE, OUTSIDE).figure()).all("tr") if row.all("td")]
+    assert set(cells) == {"+ only in b"}
+    cells = [row.all("td")[0].text for row in read(views.diff(OUTSIDE, INSIDE).figure()).all("tr") if row.all("td")]
+    assert set(cells) == {"− only in a"}
+
+
+def test_fields_agree_with_compare() -> None:
+    """Where two frames have the same headers, the fields listed are those that `compare` finds."""
+    a, b = VXLAN["podA:eth0"], VXLAN["podB:eth0"]
+    assert rows(views.diff(a, b)) == [(item.name, item.a, item.b) for item in compare(a, b)]
+
+
+def test_payload_that_grows() -> None:
+    """A shared header or payload that changes its size is named with both sizes."""
+    data = INSIDE + b"abcd"
+    grown = data[:16] + (int.from_bytes(data[16:18], "big") + 4).to_bytes(2, "big") + data[18:]
+    assert "Data 56 → 60 bytes" in str(views.diff(INSIDE, grown))
+
+
+def test_identical() -> None:
+    """Equal frames are said to be equal, and no field is listed."""
+    view = views.diff(OUTSIDE, OUTSIDE)
+    assert "The two frames are identical, byte for byte." in str(view)
+    assert rows(view) == []
+
+
+def test_bare_packet_is_recognised() -> None:
+    """What a tunnel device without Ethernet shows is compared as the IP packet it is."""
+    assert "+14 bytes: Ethernet 14" in str(views.diff(INSIDE[14:], INSIDE))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.binary(max_size=120), st.binary(max_size=120))
+def test_any_bytes(a: bytes, b: bytes) -> None:
+    """Any two frames can be compared; each header stands in the diff once, in the order of its frame."""
+    one, other = dissect(a), dissect(b)
+    pairs = align(one.layers, other.layers)
+    assert tuple(x for x, _ in pairs if x) == one.layers
+    assert tuple(y for _, y in pairs if y) == other.layers
+    view = views.diff(one, other)
+    assert offences(view.figure()) == []
+    assert max(map(len, str(view).splitlines())) <= 100
+    assert json.loads(json.dumps(view.data)) == view.data
+
+
+def test_what_is_no_frame() -> None:
+    """Something else than a frame is refused by name."""
+    with pytest.raises(CourseError, match="dict was given"):
+        views.diff({}, OUTSIDE)  # type: ignore[arg-type]
+
+
+def test_text_fits() -> None:
+    """The text twin stays within 100 columns, and cuts no address: not even two of IPv6 side by side."""
+    for other in (VXLAN["podB:eth0"], INSIDE, IPIP["node1:eth0"]):
+        assert max(map(len, str(views.diff(OUTSIDE, other)).splitlines())) <= 100
+    ends = [f"2001:db8:1111:2222:3333:4444:5555:666{i}" for i in range(4)]
+    a, b = (bytes(IPv6(src=src, dst=dst) / UDP(sport=1, dport=2)) for src, dst in (ends[:2], ends[2:]))
+    text = str(views.diff(a, b))
+    assert max(map(len, text.splitlines())) <= 100
+    assert f"Source Address: {ends[0]} → {ends[2]}" in " ".join(text.split())
+
+
+def test_a_sanitizer_leaves_the_diff() -> None:
+    """Without style sheet, marks, names and values are still there."""
+    text = sanitised(read(views.diff(INSIDE, OUTSIDE).figure())).text
+    assert all(part in text for part in ("+50 bytes", "+ only in b", "VXLAN Network Identifier", "192.168.1.11"))
+
+
+def test_size(record_property: Any) -> None:
+    """A stored diff stays small."""
+    size = len(views.diff(INSIDE, OUTSIDE).figure())
+    record_property("bytes", size)
+    assert size < 12_000
