@@ -162,8 +162,9 @@ def test_where_the_line_is_double() -> None:
 
 def test_a_quotation_is_no_envelope() -> None:
     """The packet quoted in an ICMP error is shown in brackets, but the error does not count as encapsulated."""
-    data = JourneyView(JOURNEYS["expired"]).data["replies"][0]["stops"][-1]
-    assert data["envelope"] == ""
+    for name in ("expired", "wrong-port 56"):  # the second quotes a packet that is itself in an envelope
+        assert JourneyView(JOURNEYS[name]).data["replies"][0]["stops"][-1]["envelope"] == ""
+    assert "VXLAN" in JourneyView(JOURNEYS["wrong-port 56"]).text().partition("What comes back")[2]
     assert "· [IPv4 10.244.0.5→10.244.1.7 TTL 1" in JourneyView(JOURNEYS["expired"]).text()
 
 
