@@ -228,8 +228,7 @@ def _learn_vxlan(
     own = shown["port"] == encap.port and (shown["vni"] == encap.vni or encap.name == "rfc7348")
     if other and not own and fixed["port"] is None and fixed["vni"] is None:
         notes.append(
-            f"The outside frames go to UDP port {other.port} with VNI {other.vni}: that is {other.name}, "
-            f"not {encap.name}. If the cluster is set up so, say it with --port and --vni."
+            f"The outside frames go to UDP port {other.port} with VNI {other.vni}, as {other.name} has them. "
+            f"To hold {encap.name} to its own, say --port {encap.port} --vni {encap.vni}."
         )
-        del shown["port"], shown["vni"]
     return replace(encap, **{key: value for key, value in shown.items() if fixed[key] is None})  # type: ignore[arg-type]

@@ -173,7 +173,8 @@ def random_table(chance: random.Random, version: int, rows: int) -> list[Route]:
             address = int(ip_address(f"{base}{chance.randrange(60, 63)}.{chance.randrange(8)}.{chance.randrange(256)}"))
             length = chance.choice([0, 8, 14, 15, 16, 20, 22, 23, 24, 25, 26, 30, 31, 32])
         else:
-            address = int(ip_address(f"fd{chance.randrange(1, 4):02x}:{chance.randrange(4):x}::{chance.randrange(512):x}"))
+            site, subnet, host = chance.randrange(1, 4), chance.randrange(4), chance.randrange(512)
+            address = int(ip_address(f"fd{site:02x}:{subnet:x}::{host:x}"))
             length = chance.choice([0, 8, 12, 16, 31, 32, 64, 120, 122, 127, 128])
         dst = ip_network((address >> (bits - length) << (bits - length), bits)).supernet(new_prefix=length)
         kind = chance.choice(["unicast"] * 9 + ["blackhole", "unreachable", "prohibit", "throw", "local"])
