@@ -149,11 +149,7 @@ class MtuForm(Form):
         first = cluster.nodes[0]
         self.profile = _profile(cluster)
         self.size = _number("ping -s (bytes of data)", 1422, 0, _BIGGEST)
-        self.df = W.ToggleButtons(
-            options=[("yes", True), ("no", False)], value=True, description="Don't Fragment", style=_WIDE,
-            layout=W.Layout(width="auto", min_width="20em"), tooltips=["ping -M do", "ping -M dont"],
-        )  # fmt: skip
-        self.df.style.button_width = "4em"
+        self.df = _dropdown("Don't Fragment", [("yes (ping -M do)", True), ("no (ping -M dont)", False)], True)
         self.pod_mtu = _number("pod MTU", pod_mtu(cluster, first), MINIMUM, 65535)
         self.underlay = _number("underlay MTU", node_mtu(cluster, first), MINIMUM, 65535)
         self._fitting = self.pod_mtu.value
@@ -218,8 +214,9 @@ def explore_profile(
 _WIDE = {"description_width": "initial"}
 
 
-def _dropdown(name: str, options: Sequence[str], value: str) -> Any:
-    return W.Dropdown(options=list(options), value=value, description=name, style=_WIDE)
+def _dropdown(name: str, options: Sequence[str | tuple[str, bool]], value: str | bool) -> Any:
+    wide = W.Layout(width=f"{len(name) * 0.6 + 15:.0f}em")
+    return W.Dropdown(options=list(options), value=value, description=name, style=_WIDE, layout=wide)
 
 
 def _profile(cluster: Cluster) -> Any:
