@@ -123,7 +123,7 @@ def _cells(row: Any) -> tuple[str, ...]:
 def _verdicts(rows: Sequence[Any], lookup: Lookup[Any]) -> list[tuple[str, str]]:
     """Return each row's state and its verdict in words. Of equal rows the first one wins."""
     winner = lookup.winner
-    first = next((i for i, row in enumerate(rows) if row is winner), rows.index(winner) if winner in rows else -1)
+    first = rows.index(winner) if winner in rows else -1
     return [_verdict(row, lookup, i == first) for i, row in enumerate(rows)]
 
 

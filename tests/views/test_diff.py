@@ -77,6 +77,13 @@ def test_inner_headers_meet() -> None:
     assert heads(views.diff(bare, OUTSIDE))[4].startswith("≠ 1 inner · Ethernet")
 
 
+def test_like_meets_like() -> None:
+    """A header is paired with the one that it is most equal to, inner or outer."""
+    outer, inner = (dissect(IPIP["node1:eth0"]).layer("ip", nth) for nth in (0, 1))
+    assert align([outer], [outer, inner]) == [(outer, outer), (None, inner)]
+    assert align([outer, inner], [inner]) == [(outer, None), (inner, inner)]
+
+
 def test_changed_fields() -> None:
     """Between the ends of a path only MACs, TTL and its checksum change; equal fields are counted, not listed."""
     view = views.diff(VXLAN["podA:eth0"], VXLAN["podB:eth0"], labels=("sent", "received"))

@@ -108,12 +108,13 @@ def test_without_a_tunnel() -> None:
 
 
 def test_a_quotation_is_no_tunnel() -> None:
-    """The packet that an ICMP error quotes is not taken for an inner one."""
+    """The packet that an ICMP error quotes is not taken for an inner one, not even if it has an envelope itself."""
     quoted = IP(src="10.0.0.2", dst="10.0.0.9", id=7) / UDP(sport=1, dport=2)
-    error = bytes(IP(src="10.0.0.1", dst="10.0.0.2", id=1) / ICMP(type=3, code=4) / quoted)
-    view = views.mtu(error)
-    assert not any("inner" in name or "outer" in name for name, _, _ in parts(view))
-    assert view.data["size"] == len(error)
+    for quotation in (quoted, IP(src="10.0.0.3", dst="10.0.0.2", id=8, proto=4) / quoted):
+        error = bytes(IP(src="10.0.0.1", dst="10.0.0.2", id=1) / ICMP(type=3, code=4) / quotation)
+        view = views.mtu(error)
+        assert not any("inner" in name or "outer" in name for name, _, _ in parts(view))
+        assert view.data["size"] == len(error)
 
 
 def test_padding_does_not_count() -> None:

@@ -72,6 +72,8 @@ def test_bits() -> None:
         "00001010 11110100 00000010 ........",
     ]
     assert [mark.text for mark in read(view.figure()).all("mark")] == ["1"]
+    words = [row.all("th")[0].text for row in read(view.figure()).all("table", "ck-bits")[0].all("tr")]
+    assert words == ["asked", "wins", "differs at bit 23"]
     lines = str(view).splitlines()
     row = next(i for i, line in enumerate(lines) if "10.244.2.0/24" in line and "00001010" in line)
     assert lines[row].index("00001010") + 22 + 2 == lines[row + 1].index("^")  # bit 23, with two blanks before it

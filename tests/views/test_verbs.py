@@ -51,7 +51,8 @@ def test_link_types() -> None:
     """A bare IP packet is recognised; a captured frame knows its link type; the link type given wins."""
     bare = views.packet(bytes(ECHO))
     assert [layer["key"] for layer in bare.data["layers"]][:2] == ["ip", "icmp"]
-    assert views.packet(Frame(bytes(ECHO), 1, dlt=101)).data == bare.data
+    cut = Frame(bytes(ECHO)[:22], 1, dlt=101)  # by its length no longer to be told
+    assert [layer["key"] for layer in views.packet(cut).data["layers"]][0] == "ip"
     assert views.packet(bytes(ECHO), linktype="ethernet").data["layers"][0]["key"] == "eth"
 
 
