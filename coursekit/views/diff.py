@@ -96,7 +96,7 @@ def _sign(layer: dict[str, Any]) -> str:
     return _MARKS["changed" if differs else layer["mark"]]
 
 
-def _aligned(cells: Sequence[tuple[str, str, str, str]]) -> list[list[str]]:
+def _aligned(cells: Sequence[tuple[str, ...]]) -> list[list[str]]:
     """Return each field's lines: one, in columns, unless columns were too wide for two IPv6 addresses."""
     lines = columns(cells, indent="    ")
     if max(map(len, lines), default=0) <= _WIDTH:
