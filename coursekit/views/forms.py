@@ -66,6 +66,8 @@ class Form(W.VBox):  # type: ignore[misc]
             self.said, self.views = self.answer()
         except CourseError as error:
             self.problem = str(error)
+        for view in self.views:
+            view.enliven()
         self._shown.value = self._answer_html()
 
     def text(self) -> str:

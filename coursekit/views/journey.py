@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from coursekit.cluster.path import Journey
+from coursekit.views.frames import dissected
 from coursekit.views.journey_data import frame_text, gaps, journey_data
 from coursekit.views.journey_map import Map, caption
+from coursekit.views.packet import PacketView
 from coursekit.views.twin import View, count, depth_colour, escape
 
 
@@ -19,6 +21,15 @@ class JourneyView(View):
     def __init__(self, journey: Journey, title: str = "") -> None:
         self.journey = journey
         self.data = journey_data(journey, title)
+
+    def alive(self) -> Mapping[str, Any]:
+        """Return the frame of each stop as a figure; stops with the same frame share one."""
+        frames = [self.journey.stops[stop["n"] - 1].frame or b"" for stop in self.data["stops"]]
+        different = list(dict.fromkeys(filter(None, frames)))
+        return {
+            "figures": [PacketView(dissected(frame)).figure() for frame in different],
+            "at": [different.index(frame) if frame else -1 for frame in frames],
+        }
 
     def text(self) -> str:
         """Return the stops as text, one block each."""

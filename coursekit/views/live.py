@@ -14,6 +14,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+_MOST = 24  # figures whose data is kept for a page that is loaded anew; a form makes one at each change
 _models: dict[str, Any] = {}
 
 
@@ -31,6 +32,9 @@ def enliven(key: str, data: Mapping[str, Any]) -> None:
     if key in _models or not in_kernel():
         return
     _models[key] = _model_class()(key=key, data=dict(data))
+    if len(_models) > _MOST:
+        oldest = next(name for name in _models if name)
+        _models.pop(oldest).close()
 
 
 @cache

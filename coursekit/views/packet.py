@@ -26,7 +26,7 @@ class PacketView(View):
     """A dissected frame.
 
     `title` stands above it. `ruler=True` draws each header as its RFC does, 32 bits to a row, in place of the field
-    table. Payload beyond 64 bytes is left out of the drawing.
+    table. Of a payload of more than 128 bytes 64 are drawn.
     """
 
     kind = "packet"

@@ -9,7 +9,7 @@ from coursekit.packets.fields import Dissection, Field, Layer
 from coursekit.views.twin import count, depth_words
 
 ROW = 16  # bytes to a row, as every hex dump has them
-_SHOWN = 64  # bytes of one payload that are drawn; a longer one is cut, and the view says so
+_SHOWN = 64  # bytes that are drawn of a payload of more than twice as many; the view says how many were left out
 
 
 def packet_data(dissection: Dissection, title: str) -> dict[str, Any]:
@@ -63,7 +63,8 @@ def _rows(frame: bytes, layers: list[dict[str, Any]]) -> Iterator[dict[str, Any]
             first, last = field["bit"] // 8, (field["bit"] + field["width"] - 1) // 8
             for i in range(first, min(last + 1, len(frame))):
                 owners[i] += (field["id"],)
-                shown[i] = i - first < _SHOWN + -first % ROW  # so that a cut falls on the end of a row
+                # a cut falls on the end of a row
+                shown[i] = last - first < 2 * _SHOWN or i - first < _SHOWN + -first % ROW
     depth_of = {field["id"]: (layer["depth"], i % 2) for i, layer in enumerate(layers) for field in layer["fields"]}
     for offset in range(0, len(frame), ROW):
         chunks: list[dict[str, Any]] = []

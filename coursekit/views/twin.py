@@ -24,7 +24,7 @@ from coursekit.views import live
 
 # Okabe and Ito's colours, dark enough for a border on white and light enough for one on black; depth 0 first.
 DEPTHS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
-GOOD, BAD, QUIET = "#009E73", "#D55E00", "#767676"
+GOOD, BAD, QUIET = "#006b4e", "#a84300", "#595959"  # of text on a light card: 4.5 : 1 and more
 _WORDS = ("outer", "inner")
 
 
@@ -43,16 +43,21 @@ class View:
         raise NotImplementedError
 
     def alive(self) -> Mapping[str, Any] | None:
-        """Return what the browser additionally needs while a kernel runs, never stored; None if nothing."""
+        """Return what the browser additionally gets while a kernel runs, stored in no output; None if nothing."""
         return None
+
+    def enliven(self) -> None:
+        """Give the figure its behaviour in the browser, if a kernel runs."""
+        if live.in_kernel():
+            extra = self.alive()
+            live.enliven("" if extra is None else self.key, extra or {})
 
     def __repr__(self) -> str:
         return self.text()
 
     def figure(self) -> str:
         """Return the whole HTML twin: a figure with its own style sheet."""
-        extra = self.alive()
-        key = f" ck-key-{self.key}" if extra else ""
+        key = "" if type(self).alive is View.alive else f" ck-key-{self.key}"
         return (
             f'<figure class="ck ck-{self.kind}{key} tex2jax_ignore mathjax_ignore" style="margin:0">'
             f"<style>{style('base')}{style(self.kind)}{self.rules()}</style>{self.html()}</figure>"
@@ -68,8 +73,7 @@ class View:
         return sha256(dumps(self.data, sort_keys=True).encode()).hexdigest()[:10]
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
-        extra = self.alive()
-        live.enliven(self.key if extra else "", extra or {})
+        self.enliven()
         return {"text/plain": self.text(), "text/html": self.figure()}
 
 

@@ -141,6 +141,7 @@ def test_what_is_stored(lab: Lab, page: Any) -> None:
     for bundle in bundles:
         bundle.pop("application/vnd.jupyter.widget-view+json", None)
     lab.write("stored.ipynb", *(code("stored", bundle) for bundle in bundles))
+    page.goto("about:blank")  # a page that has met no live figure yet
     for trusted in (False, True):
         if trusted:
             lab.trust("stored.ipynb")

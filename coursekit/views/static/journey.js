@@ -1,5 +1,6 @@
-// A journey: Back and Step go from stop to stop, in the list and on the map. Nothing moves by itself.
-function enlivenJourney(figure) {
+// A journey: Back and Step go from stop to stop, in the list and on the map. Nothing moves by itself. Bytes shows the
+// frame of the current stop, which only a running kernel sends: `data()` is undefined until it is there.
+function enlivenJourney(figure, data) {
   const table = figure.querySelector(".ck-stops");
   const stops = [...figure.querySelectorAll(".ck-stop")];
   if (!table || !stops.length) return;
@@ -24,11 +25,27 @@ function enlivenJourney(figure) {
   const back = button("◀ Back", () => go(Math.max(Math.min(now, 0), now - 1)));
   const step = button("Step ▶", () => go(now + 1));
   const all = button("Show all", () => go(-1));
+  const bytes = button("Bytes", () => {
+    bytes.setAttribute("aria-pressed", String(bytes.getAttribute("aria-pressed") !== "true"));
+    go(Math.max(0, now));
+  });
+  bytes.setAttribute("aria-pressed", "false");
   const said = document.createElement("span");
   said.setAttribute("role", "status");
   said.setAttribute("aria-live", "polite");
   bar.append(said);
   table.before(bar);
+  const frame = document.createElement("div");
+  table.after(frame);
+  let shown = "";
+
+  function draw() {
+    const wanted = now >= 0 && bytes.getAttribute("aria-pressed") === "true";
+    const { figures = [], at = [] } = data() ?? {};
+    const figure = wanted ? figures[at[now]] ?? "<p>No frame is seen at this stop.</p>" : "";
+    if (shown !== figure) frame.innerHTML = shown = figure;
+    bytes.hidden = !figures.length;
+  }
 
   const here = document.createElement("div");
   here.className = "ck-here";
@@ -61,6 +78,7 @@ function enlivenJourney(figure) {
     all.setAttribute("aria-disabled", String(now < 0));
     said.textContent = now < 0 ? `${stops.length} stop${stops.length === 1 ? "" : "s"}` : `Stop ${words[now]}`;
     mark();
+    draw();
   }
 
   bar.addEventListener("keydown", (event) => {
@@ -73,5 +91,6 @@ function enlivenJourney(figure) {
   });
   stops.forEach((stop, i) => stop.addEventListener("click", () => now >= 0 && go(i)));
   window.addEventListener("resize", mark);
+  document.addEventListener("ck-data", draw);
   go(-1);
 }

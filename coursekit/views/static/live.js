@@ -6,11 +6,10 @@ function upgrade(root) {
   for (const control of root.querySelectorAll(".ck-form :is(select, button, input)")) control.setAttribute(SUPPRESS, "true");
   for (const figure of root.querySelectorAll(".ck")) {
     if (shared.seen.has(figure)) continue;
-    const key = [...figure.classList].find((name) => name.startsWith("ck-key-"))?.slice(7);
-    if (key && !shared.data.has(key)) continue; // its data is still on the way
     shared.seen.add(figure);
+    const key = [...figure.classList].find((name) => name.startsWith("ck-key-"))?.slice(7);
     if (figure.classList.contains("ck-packet")) enlivenPacket(figure);
-    if (figure.classList.contains("ck-journey")) enlivenJourney(figure, shared.data.get(key));
+    if (figure.classList.contains("ck-journey")) enlivenJourney(figure, () => shared.data.get(key));
   }
 }
 
@@ -27,8 +26,10 @@ function watch() {
 
 export default {
   initialize({ model }) {
-    if (model.get("key")) shared.data.set(model.get("key"), model.get("data"));
     watch();
     upgrade(document);
+    if (!model.get("key")) return;
+    shared.data.set(model.get("key"), model.get("data"));
+    document.dispatchEvent(new Event("ck-data"));
   },
 };
