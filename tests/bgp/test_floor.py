@@ -14,9 +14,10 @@ import pytest
 )
 def test_bgp_imports_nothing_heavy(modules: str, allowed: set[str]) -> None:
     """No part of the room brings in Jupyter or plotly, nor another room; only `wire` brings in scapy."""
-    code = f"import sys; from coursekit.bgp import {modules}; print(*sorted({{m.split('.')[0] for m in sys.modules}}), " \
-           "*sorted(m for m in sys.modules if m.startswith('coursekit.')))"  # fmt: skip
-    loaded = set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+    code = (f"import sys; from coursekit.bgp import {modules}; print(*{{m.split('.')[0] for m in sys.modules}}, "
+            "*(m for m in sys.modules if m.startswith('coursekit.')))")  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
     heavy = {"scapy", "plotly", "ipywidgets", "anywidget", "IPython", "ipykernel", "numpy"}
     assert loaded & heavy == allowed
     rooms = {name.split(".")[1] for name in loaded if name.startswith("coursekit.")}

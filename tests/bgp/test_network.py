@@ -128,6 +128,36 @@ def test_igp_cost_moves_the_exit() -> None:
     assert [step.differences for step in run(scenario)] == [(), (), ()]
 
 
+def test_a_route_does_not_go_back_to_its_sender() -> None:
+    """Over loopbacks, where NEXT_HOP is no sign of it, a route is sent on and not back: one UPDATE, not two."""
+    scenario = parse({
+        "routers": [{"name": n, "asn": i, "router_id": f"10.0.0.{i}"} for i, n in ((1, "a"), (2, "b"))],
+        "links": [{"id": "l", "a": "a", "b": "b", "a_addr": "172.16.0.0", "b_addr": "172.16.0.1", "igp": True}],
+        "sessions": [{"id": "s", "a": "a", "b": "b"}],
+        "originate": [{"router": "a", "prefix": P}],
+    })[0]  # fmt: skip
+    assert settle(scenario).updates == 1
+    assert settle(scenario, "frr").updates == 2
+
+
+@pytest.mark.parametrize(
+    ("attributes", "reason"),
+    [
+        (Attributes(as_path=(7, 64512), next_hop="192.168.0.9"), "AS loop: own AS 64512 is in AS_PATH"),
+        (Attributes(next_hop="192.168.0.9", originator_id="192.168.0.1"), "ORIGINATOR_ID 192.168.0.1 is its own"),
+        (Attributes(next_hop="192.168.0.9", cluster_list=("1.1.1.1", "192.168.0.1")), "own cluster id 192.168.0.1"),
+        (Attributes(next_hop="192.168.0.1"), "NEXT_HOP 192.168.0.1 is its own address"),
+        (Attributes(next_hop="192.168.0.9", originator_id="1.1.1.1", cluster_list=("1.1.1.1",)), None),
+    ],
+)
+def test_what_an_ibgp_speaker_refuses(attributes: Attributes, reason: str | None) -> None:
+    """Its own AS, router id, cluster id or address in a route says that the route went round in a circle."""
+    end = topologies.full_mesh(2).simulation().sessions["n1-n2"][0]
+    refused = end.speaker.take_in(end, attributes).refused
+    assert (refused is None) == (reason is None)
+    assert (reason or "") in (refused or "")
+
+
 # ---- ADD-PATH ------------------------------------------------------------------------------------------------------
 
 
