@@ -107,6 +107,7 @@ PINS: tuple[Pin, ...] = (
     Pin("04", "explain-fifty", "as {} + {} + {} + {}, outer Ethernet first", lambda: sizes(0, 4)),
     Pin("04", "explain-fifty", "and costs {}", lambda: overhead(ENCAPSULATIONS["calico-ipip"])),
     Pin("04", "explain-fifty", "gives pods {}", lambda: POD_MTU),
+    Pin("04", "exercise-mtu", "ride behind {} bytes of IPv4 and ICMP", lambda: POD_MTU - largest_ping(POD_MTU)),
     Pin("04", "predict-ping-size", "-s {}, then -s {}", lambda: (largest_ping(POD_MTU), largest_ping(POD_MTU) + 1)),
     Pin("04", "wrong-mtu", "while flannel.1 has {}",
         lambda: next(x.mtu for x in recording("pod-mtu-1500-df").tables()["node1"].links if x.kind == "vxlan")),
