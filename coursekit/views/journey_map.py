@@ -72,10 +72,15 @@ class Map:
             top = min(rows) - 46
             parts.append(
                 f'<rect class="b" x="{left}" y="{top}" width="{wide}" height="{max(rows) - top + 34}" rx="6"/>'
-                f'<text class="h" x="{left + wide // 2}" y="{top + 19}">{escape(host)}</text>'
+                f'<text class="h" x="{left + wide // 2}" y="{top + 19}">{escape(self._title(host))}</text>'
             )
         parts += self._lines() + self._chips() + self._end()
         return "".join(parts) + "</svg>"
+
+    def _title(self, host: str) -> str:
+        """Return the host's name; a router that a packet only crosses inside one LAN is named as what it is there."""
+        switches = all(stop["action"] == "switches" for stop in self.stops if stop["host"] == host)
+        return f"{host}, as a switch" if switches else host
 
     def _lines(self) -> list[str]:
         """Return the path: one line for each two neighbouring devices, a double one where the packet is wrapped."""

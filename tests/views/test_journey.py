@@ -110,7 +110,9 @@ def test_the_map_shows_every_device_and_every_number(journey: Journey) -> None:
     boxes = [_box(e) for e in root.iter(f"{space}rect") if e.get("class") == "b"]
     chips = [_box(e) for e in root.iter(f"{space}rect") if e.get("class") == "c"]
     names = [e.text for e in root.iter(f"{space}text") if e.get("class") == "h"]
-    assert names == list(dict.fromkeys(stop.host for stop in journey.stops))
+    routes = {stop.host for stop in journey.stops if stop.action != "switches"}
+    hosts = dict.fromkeys(stop.host for stop in journey.stops)
+    assert names == [host if host in routes else f"{host}, as a switch" for host in hosts]
     assert len(chips) == len({stop.point for stop in journey.stops})
     for chip in chips:
         assert sum(b[0] <= chip[0] and b[1] <= chip[1] and chip[2] <= b[2] and chip[3] <= b[3] for b in boxes) == 1
