@@ -9,7 +9,7 @@ from typing import Any
 from coursekit.cluster.path import Decision, Journey, Stop
 from coursekit.cluster.tables import FdbEntry, Neighbour, Route
 from coursekit.errors import CourseError
-from coursekit.views.twin import View, escape
+from coursekit.views.twin import View, escape, left
 
 _TABLES = {"route": "ip route", "neigh": "ip neigh", "fdb": "bridge fdb", "tunnel": "ip -d link"}
 _WIDTH = 100
@@ -59,7 +59,7 @@ class LookupChain(View):
                 f"<tr><th scope=row><b>{step['number']} {escape(step['command'])}</b> {escape(step['asked'])}"
                 f"<br><small>{escape(step['place'])}</small><td>{row}<br><small>{escape(step['why'])}</small><td>{effect}"
             )
-        return f"{caption}<table class=ck-steps><thead><tr>{head}<tbody>{rows}</table>"
+        return left(f"{caption}<table class=ck-steps><thead><tr>{head}<tbody>{rows}</table>")
 
 
 Step = tuple[str, str, Decision]  # the capture point, which envelope ("inner", "outer" or ""), the look-up

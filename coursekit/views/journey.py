@@ -10,7 +10,7 @@ from coursekit.views.frames import dissected
 from coursekit.views.journey_data import frame_text, gaps, journey_data
 from coursekit.views.journey_map import Map, caption
 from coursekit.views.packet import PacketView
-from coursekit.views.twin import View, count, depth_colour, escape
+from coursekit.views.twin import View, count, depth_colour, escape, left
 
 
 class JourneyView(View):
@@ -95,7 +95,8 @@ def _stops_html(data: dict[str, Any], drawn: Map) -> str:
         )
     if not rows:
         return ""
-    head = "<thead><tr><th scope=col>stop<th scope=col>where<th scope=col>what happens, the row that decides, the frame"
+    names = ("stop", "where", "what happens, the row that decides, the frame")
+    head = left("<thead><tr>" + "".join(f"<th scope=col>{name}" for name in names))
     return f'<table class=ck-stops aria-label="Stops of the journey">{head}<tbody>{"".join(rows)}</table>'
 
 
@@ -110,10 +111,10 @@ def _frame_html(stop: dict[str, Any]) -> str:
         parts.append(" · " if parts else "")
         while depth < header["depth"]:
             depth += 1
-            parts.append(f'<span class=ck-in style="border:2px solid {depth_colour(depth)}">[')
+            parts.append(f'<span class=ck-in style="display:inline-block;border:2px solid {depth_colour(depth)}">[')
         parts.append(f"<span>{escape(header['text'])}</span>")
     inner = "".join(parts) + "]</span>" * depth
-    outer = f'<span class=ck-in style="border:2px solid {depth_colour(0)}">{inner}</span>'
+    outer = f'<span class=ck-in style="display:inline-block;border:2px solid {depth_colour(0)}">{inner}</span>'
     return f"<div class=ck-frame><span>{count(stop['size'], 'byte')}:</span> {outer}</div>"
 
 

@@ -55,7 +55,8 @@ class MtuBar(View):
         rows = ""
         for (sign, name, size, place), fill in zip(_rows(data), fills, strict=True):
             edge = f' style="border-left:10px solid {fill}"' if fill else ""
-            rows += f"<tr><td{edge}>{sign}<td>{escape(name)}<td class=ck-n>{size}<td>{escape(place)}"
+            part = f"<td style=text-align:left>{escape(name)}"
+            rows += f"<tr><td{edge}>{sign}{part}<td class=ck-n>{size}<td>{escape(place)}"
         head = "".join(f"<th scope=col>{name}" for name in ("", "part", "bytes", "place"))
         mark, sign = ("ck-bad", "✗") if data["spare"] < 0 else ("ck-good", "✓")
         return (

@@ -10,7 +10,7 @@ from coursekit.cluster.lookup import Lookup, prefix_bits
 from coursekit.cluster.tables import FdbEntry, HostAddress, Link, Neighbour, Route
 from coursekit.errors import CourseError
 from coursekit.views.bits import bits_data, bits_html, bits_text
-from coursekit.views.twin import View, columns, escape, tag
+from coursekit.views.twin import View, columns, escape, left, tag
 
 WIDTH = 100  # columns of a text twin
 _SIGNS = {"wins": "▶", "matches": "·", "unusable": "×", "no": " ", "": " "}
@@ -88,7 +88,7 @@ class TableView(View):
             mark = "ck-bad" if data["error"] or not any(row["state"] == "wins" for row in data["rows"]) else "ck-good"
             why = tag("p", f"→ {escape(data['why'])}", class_=mark)
         bits = bits_html(data["bits"]) if data["bits"] else ""
-        return f"{caption}<table class=ck-rows><thead><tr>{head}<tbody>{body}</table>{why}{bits}"
+        return left(f"{caption}<table class=ck-rows><thead><tr>{head}<tbody>{body}</table>{why}{bits}")
 
 
 def _kind(rows: Sequence[Any], lookup: Lookup[Any] | None) -> type:

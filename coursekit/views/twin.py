@@ -110,6 +110,11 @@ def style(name: str) -> str:
     return re.sub(r"\s*([{};,>])\s*", r"\1", re.sub(r"\s+", " ", sheet)).replace(": ", ":").strip()
 
 
+def left(html: str) -> str:
+    """Return a table whose cells keep to the left where JupyterLab's own style would put them to the right."""
+    return re.sub(r"<(t[dh])\b(?![^>]*style)", r"<\1 style=text-align:left", html)
+
+
 def depth_words(depth: int) -> str:
     """Return how deep a header lies, in words: the colours only repeat it."""
     return _WORDS[depth] if depth < len(_WORDS) else f"inner, {depth} deep"
