@@ -5,6 +5,7 @@ Every change yields the messages that it causes; `simulation` carries them.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
@@ -18,7 +19,7 @@ HOLD_TIME = 90_000  # milliseconds without a message after which a session is de
 RESTART_TIME = 120_000  # milliseconds for which the routes of a restarting peer are kept (Calico's BIRD)
 
 
-class Network:
+class Network(ABC):
     """What is up and who is told. A session is up if its routers are, its ends are reachable, and nobody closed it."""
 
     def __init__(self, speakers: Mapping[str, Speaker], sessions: Mapping[str, tuple[Neighbour, Neighbour]],
@@ -30,17 +31,17 @@ class Network:
             speaker.options_changed()
         self._adjust()
 
+    @abstractmethod
     def send(self, updates: Iterable[Update]) -> None:
         """Take messages to be carried."""
-        raise NotImplementedError
 
+    @abstractmethod
     def alarm(self, router: str, milliseconds: int, ring: Callable[[], None]) -> None:
         """Call `ring` when that much time has passed, unless it is cancelled."""
-        raise NotImplementedError
 
+    @abstractmethod
     def cancel(self, router: str) -> None:
         """Cancel the alarm set for a router, if there is one."""
-        raise NotImplementedError
 
     @property
     def established(self) -> int:
