@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -193,6 +194,20 @@ def test_every_notebook_is_reached_from_the_start() -> None:
         ahead += [path.name for path in all_notebooks() if path.name in found - reached]
 
     assert reached == {path.name for path in all_notebooks()}
+
+
+def test_the_map_knows_titles_and_minutes() -> None:
+    """The start page's map gives each notebook's title and its minutes as the notebook itself does."""
+    start, *others = (Document.read(path) for path in all_notebooks())
+    rows = re.findall(
+        r"^\| \d\d \| \[(.+?)\]\((.+?)\) \|.*\| (\d+) \|$", "\n".join(map(rules.prose, start.markdown)), re.M
+    )
+    own = []
+    for doc in others:
+        opening = rules.prose(doc.cells[0])
+        own.append((opening.splitlines()[0][2:], doc.name, *re.findall(r"About (\d+) minutes", opening)))
+
+    assert rows == own
 
 
 def test_refresh_stores_no_widget_and_joins_streams() -> None:
