@@ -114,6 +114,7 @@ def test_every_view_is_there_in_an_untrusted_notebook(lab: Lab, page: Any, cells
             box = output.nth(i).bounding_box()
             assert box, name
             assert box["height"] > 40, name
+        assert cell.locator(".ck").count(), name
         assert "Error displaying widget" not in cell.inner_text(), name
         assert cell.evaluate(PICTURES), name
 
