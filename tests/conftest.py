@@ -75,3 +75,18 @@ def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
     if IN_CI:
         _refuse(report)
     return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how much was compared: what tests recorded as whole numbers, summed over the cases of each test."""
+    sums: dict[str, dict[str, int]] = {}
+    for report in terminalreporter.getreports("passed"):
+        test = report.nodeid.removeprefix("tests/").split("[")[0]
+        for name, value in getattr(report, "user_properties", ()):
+            if isinstance(value, int):
+                of_test = sums.setdefault(test, {})
+                of_test[name] = of_test.get(name, 0) + value
+    if sums:
+        terminalreporter.section("compared")
+    for test, counts in sums.items():
+        terminalreporter.line(f"{test}: " + ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in counts.items()))

@@ -31,7 +31,9 @@ def test_recorded_tables_predict_the_recording(name: str, record_property: Calla
     """From the recorded tables the model predicts ping's words, the points reached and every captured frame."""
     evidence = Evidence(name, BORROWED.get(name))
     report = replay(evidence, evidence.network())
-    record_property("frames", report.frames)
+    record_property("pings", report.pings)
+    record_property("failures reproduced", report.failures)
+    record_property("frames identical", report.frames)
     print(f"{name}: {report.pings} pings, {report.failures} of them failed, {report.frames} frames identical")
     assert report.differences == []
     assert report.pings > 0
@@ -127,7 +129,9 @@ def test_a_cluster_with_faults_predicts_the_recording(
     """From a cluster, a profile and named faults the model predicts the same recording, byte for byte."""
     evidence = Evidence(name, BORROWED.get(name))
     report = replay(evidence, predicted(CASES[name]), CASES[name].renamed)
-    record_property("frames", report.frames)
+    record_property("pings", report.pings)
+    record_property("failures reproduced", report.failures)
+    record_property("frames identical", report.frames)
     print(f"{name}: {report.pings} pings, {report.failures} of them failed, {report.frames} frames identical")
     assert report.differences == []
     assert report.frames > 0

@@ -40,7 +40,7 @@ def test_recorded_text_is_printed_back(record_property: Any) -> None:
         assert iproute2.format_state_text(iproute2.parse_state_text(text)) == text
         lines += text.count("\n")
     assert len(TEXTS) >= 7
-    record_property("lines", lines)
+    record_property("lines equal", lines)
     print(f"{len(TEXTS)} state.txt, {lines} lines printed back identically")
 
 
@@ -54,7 +54,7 @@ def test_recorded_json_is_written_back(record_property: Any) -> None:
             assert {section: back[host][section] for section in sections} == sections
             rows += sum(map(len, sections.values()))
     assert len(JSONS) >= 30
-    record_property("rows", rows)
+    record_property("rows equal", rows)
     print(f"{len(JSONS)} state.json, {rows} rows written back equal")
 
 
@@ -66,7 +66,7 @@ def test_json_prints_as_the_text_of_the_same_recording(record_property: Any) -> 
         assert printed_later(iproute2.format_state_text(rows)) == printed_later(path.read_text())
         lines += path.read_text().count("\n")
     assert len(BOTH) >= 7
-    record_property("lines", lines)
+    record_property("lines equal", lines)
     print(f"{len(BOTH)} recordings, {lines} lines from JSON equal the text")
 
 

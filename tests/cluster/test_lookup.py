@@ -256,7 +256,7 @@ def test_answers_equal_the_kernels(version: int, namespace: None, record_propert
         assert ip(f"-{version}", "-batch", "-", given=flush).returncode == 0
     assert pairs >= 3000
     assert kinds == {*ERRORS.values(), "local"}
-    record_property("pairs", pairs)
+    record_property("look-ups equal to the kernel's", pairs)
     print(f"IPv{version}: {pairs} look-ups equal to the kernel's")
 
 
