@@ -174,7 +174,10 @@ def pod_mtu(network: Network, mtu: int = 1500, pod: str | None = None) -> Networ
 
 
 def vtep_mtu(network: Network, mtu: int = 1500, df: str | None = None) -> Network:
-    """Tunnel devices have an MTU that the underlay cannot carry; `df`: what VXLAN sets outside."""
+    """Tunnel devices have an MTU that the underlay cannot carry.
+
+    `df` is what VXLAN then sets outside, as in `ip link add … type vxlan df`.
+    """
     _check_mtu(mtu)
     if df not in (None, "set", "unset", "inherit"):
         raise CourseError(f"df is 'set', 'unset' or 'inherit', as in `ip link add … type vxlan df`; {df!r} was given.")

@@ -16,7 +16,7 @@ from coursekit.cluster.tables import Address
 class Decision:
     """One look-up at a stop: which table was asked for what, the row that answered, and why it won."""
 
-    table: str  # "route", "neigh", "fdb", "local", "bridge", "filter", "nat", "mtu", "port", "vni"
+    table: str  # "route", "neigh", "fdb", "local", "bridge", "filter", "nat", "mtu", "port", "protocol", "vni"
     asked: str  # "10.244.1.7"
     row: Any | None  # a row of tables.py, or None when nothing matched
     why: str  # "/24 is the longest of 2 matching prefixes"

@@ -190,11 +190,11 @@ def out_of_ipip(world: World, trip: Trip, host: Host, packet: Datagram, mark: Ma
         trip.lose(
             mark,
             f"protocol 4, and no IPIP device is up on {host.name}",
-            Decision("port", "protocol 4", None, "no device"),
+            Decision("protocol", "4", None, "no device"),
         )
         mark.action = "answers"
         return complain(world, trip, host, mark, icmp.PORT_UNREACHABLE if module else icmp.PROTOCOL_UNREACHABLE, packet)
-    mark.decisions.append(Decision("port", "protocol 4", f"{device.name}: ipip", f"{device.name} takes IP in IP"))
+    mark.decisions.append(Decision("protocol", "4", f"{device.name}: ipip", f"{device.name} takes IP in IP"))
     mark.note = f"protocol 4: for {device.name}"
     note = f"{device.name} gets the inner packet"
     inside = trip.stop(Mark(host.name, device.name, "decapsulates", packet.payload, note, direction="in"))

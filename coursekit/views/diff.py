@@ -177,6 +177,8 @@ def _fields(a: Layer | None, b: Layer | None) -> list[dict[str, str]]:
         else:
             mark = "removed" if one else "added"
         values = {"a": one.value if one else "", "b": other.value if other else ""}
+        if one and other and mark == "changed" and one.value == other.value:
+            values = {key: f"{field.value} ({count(field.width, 'bit')})" for key, field in (("a", one), ("b", other))}
         rows.append({"key": shown.key, "name": shown.name, "mark": mark, **values})
     return rows
 

@@ -60,7 +60,7 @@ def _decides(decision: Decision) -> bool:
 
 def _decision(decision: Decision, note: str) -> dict[str, str]:
     why = "" if decision.why in note else decision.why
-    sets = f"sets {decision.sets}" if decision.sets else ""
+    sets = f"sets {decision.sets}" if decision.sets and decision.row is not None else ""
     return {
         "table": decision.table, "asked": decision.asked, "why": "; ".join(filter(None, (why, sets))),
         "row": "no row" if decision.row is None else str(decision.row),

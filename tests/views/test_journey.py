@@ -79,7 +79,9 @@ def test_both_twins_hold_every_stop_and_row(journey: Journey) -> None:
             if decision.row is not None:
                 assert f"{decision.table} {decision.asked}: {decision.row}" in row.text
                 assert f"      {decision.table} {decision.asked}: {decision.row}\n" in text
-            assert not decision.sets or f"sets {decision.sets}" in row.text
+        filled = {d.sets for d in stop.decisions if d.sets and d.row is not None}
+        assert all(f"sets {key}" in row.text for key in filled)
+        assert not [d for d in stop.decisions if d.sets and d.sets not in filled and f"sets {d.sets}" in row.text]
         if stop.frame:
             assert f"{len(stop.frame)} bytes" in row.text
 
