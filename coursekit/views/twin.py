@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from hashlib import sha256
@@ -28,19 +29,19 @@ GOOD, BAD, QUIET = "#006b4e", "#a84300", "#595959"  # of text on a light card: 4
 _WORDS = ("outer", "inner")
 
 
-class View:
+class View(ABC):
     """Base of the views. A subclass sets `kind` and `data`, and draws `text()` and `html()` from `data` alone."""
 
     kind: str
     data: dict[str, Any]
 
+    @abstractmethod
     def text(self) -> str:
         """Return the text twin."""
-        raise NotImplementedError
 
+    @abstractmethod
     def html(self) -> str:
         """Return the HTML twin, without the frame and the style sheet around it."""
-        raise NotImplementedError
 
     def alive(self) -> Mapping[str, Any] | None:
         """Return what the browser additionally gets while a kernel runs, stored in no output; None if nothing."""
