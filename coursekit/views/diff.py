@@ -51,7 +51,8 @@ class PacketDiff(View):
         """Return one table: a group per header, a row per differing field."""
         data = self.data
         title = f"<figcaption>{escape(data['title'])}</figcaption>" if data["title"] else ""
-        names = [f"{label} ({count(size, 'byte')})" for label, size in zip(data["labels"], data["sizes"], strict=True)]
+        named = zip("ab", data["labels"], data["sizes"], strict=True)
+        names = [f"{letter}: {label} ({count(size, 'byte')})" for letter, label, size in named]
         head = "".join(f'<th scope=col style="text-align:left">{escape(name)}' for name in ("", "field", *names))
         groups = "".join(self._group(layer) for layer in data["layers"])
         return f"{title}<p><b>{escape(verdict(data))}</b></p><table class=ck-diff><thead><tr>{head}{groups}</table>"
