@@ -10,7 +10,7 @@ export UV_LINK_MODE := copy
 export UV_NO_PROGRESS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help course test refresh check bench clean
+.PHONY: help course test refresh check bench lock stale clean
 
 help: ## Say what can be made.
 	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,6 +31,15 @@ check: $(VENV)/.dev ## Lint and check types.
 bench: $(VENV)/.dev ## Measure imports, dissection, notebooks and memory against what one would use instead.
 	$(BIN)/python tests/bench/bench.py
 
+lock: $(VENV)/.dev ## Take the newest versions that pyproject.toml allows into the lock.
+	$(BIN)/python -m uv $(LOCKING) --upgrade --output-file requirements.lock
+
+LOCKING := pip compile pyproject.toml --group dev --universal --no-header --no-annotate --quiet
+
+# The lock names versions and no index: whoever installs has an index of their own.
+stale: $(VENV)/.dev
+	$(BIN)/python -m uv $(LOCKING) --constraints requirements.lock | diff - requirements.lock
+
 clean: ## Remove what the other targets made.
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
@@ -40,16 +49,16 @@ LAB_OPTIONS := --ServerApp.root_dir="$(CURDIR)" \
                $(if $(filter 0,$(shell id -u)),--allow-root)
 
 # The locked versions, byte-compiled. Where uv cannot run or cannot reach the index, pip takes the ranges of pyproject.toml.
-$(VENV)/.course: pyproject.toml uv.lock
+$(VENV)/.course: pyproject.toml requirements.lock
 	@$(call environment)
-	@$(BIN)/python -m uv sync --locked --inexact --no-dev --compile-bytecode --quiet || { \
+	@$(BIN)/python -m uv pip install --python $(BIN)/python --compile-bytecode --quiet --constraints requirements.lock --editable . || { \
 	    echo "uv could not install the locked versions; pip now installs compatible ones."; \
 	    $(BIN)/python -m pip install --quiet --editable .; }
 	@echo "$(CURDIR)" >$@
 
-$(VENV)/.dev: pyproject.toml uv.lock
+$(VENV)/.dev: pyproject.toml requirements.lock
 	@$(call environment)
-	@$(BIN)/python -m uv sync --locked --inexact --compile-bytecode --quiet || { \
+	@$(BIN)/python -m uv pip install --python $(BIN)/python --compile-bytecode --quiet --constraints requirements.lock --group dev --editable . || { \
 	    echo "uv could not install the locked versions; pip now installs compatible ones."; \
 	    $(BIN)/python -m pip install --quiet --upgrade "pip>=25.1" && $(BIN)/python -m pip install --quiet --group dev --editable .; }
 	@echo "$(CURDIR)" | tee $@ >$(VENV)/.course
