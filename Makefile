@@ -16,7 +16,7 @@ help: ## Say what can be made.
 	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | expand -t 12
 
 course: $(VENV)/.course ## Install the course and open it in JupyterLab; the URL is printed.
-	@$(BIN)/python -m jupyterlab $(LAB_OPTIONS) notebooks/00-start-here.ipynb
+	@$(BIN)/python -m jupyterlab $(LAB_OPTIONS) --LabApp.default_url=/lab/tree/notebooks/00-start-here.ipynb
 
 test: $(VENV)/.dev ## Run the unit tests, then every notebook against its stored outputs.
 	$(BIN)/python -m pytest tests notebooks --nbval-lax

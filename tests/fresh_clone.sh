@@ -18,6 +18,7 @@ for _ in $(seq 240); do
     kill -0 "$lab" 2>/dev/null || { cat "$work/log"; echo "make course ended without a URL"; exit 1; }
     sleep 0.5
 done
+[ -z "$url" ] || [[ $url == */lab/tree/notebooks/00-start-here.ipynb* ]] || { echo "the printed URL is not the start page: $url"; exit 1; }
 [ -n "$url" ] || { cat "$work/log"; echo "make course printed no URL in two minutes"; exit 1; }
 
 .venv/bin/python - "$url" <<'PY'

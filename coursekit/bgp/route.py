@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 from typing import NamedTuple
 
 ORIGINS = ("igp", "egp", "incomplete")
@@ -78,12 +78,6 @@ def address_key(address: str) -> tuple[int, int]:
     """Return what addresses and router ids are compared by: as numbers, never as text (10.0.0.9 < 10.0.0.10)."""
     parsed = ip_address(address)
     return parsed.version, int(parsed)
-
-
-@cache
-def canonical_prefix(prefix: str) -> str:
-    """Return a prefix as the tables write it; ValueError when it is none or has host bits."""
-    return str(ip_network(prefix))
 
 
 def neighbour_as(path: Path, own_as: int) -> int:
