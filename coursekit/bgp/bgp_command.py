@@ -5,19 +5,23 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Mapping
 from typing import Any
 
+from coursekit.bgp.closed_forms import FAMILIES, check
 from coursekit.bgp.expectations import StepResult
 from coursekit.bgp.expectations import run as run_scenario
 from coursekit.bgp.profiles import PROFILES
-from coursekit.bgp.scenario_file import FEATURES, load
+from coursekit.bgp.scenario_file import FEATURES, decoded, parse
+from coursekit.errors import CourseError
 
 
 def add_parser(commands: Any) -> None:
     """Add the command's arguments to the command line."""
     parser = commands.add_parser("bgp", help="run a BGP scenario and print the tables it settles on",
-                                 description="Run every case of a scenario file. Exit status 1: something differs from "
-                                             "what the file expects; 2: the file is wrong.")  # fmt: skip
+                                 description="Run every case of a scenario file, and check its closed forms. Exit "
+                                             "status 1: something differs from what the file expects; 2: the file, or "
+                                             "a case in it, is wrong.")  # fmt: skip
     parser.add_argument("file", metavar="FILE.json", help="scenarios, as data/bgp/README.md describes them")
     parser.add_argument("--json", action="store_true", help="print the tables as JSON")
     parser.add_argument("--profile", choices=tuple(PROFILES), default="rfc", help="whose ways to follow (default: rfc)")
@@ -25,28 +29,62 @@ def add_parser(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the command; return 1 if an expectation of the file is not met, else 0."""
+    """Run the command; return 2 if a case is no scenario, 1 if an expectation of the file is not met, else 0.
+
+    A case that is wrong keeps none of the others from running.
+    """
+    data = decoded(args.file)
     cases: list[dict[str, Any]] = []
-    wrong: list[str] = []
-    for scenario in load(args.file):
+    bad: list[CourseError] = []
+    differ: list[str] = []
+    for scenario in parse(data, bad):
         missing = [feature for feature in scenario.requires if feature not in FEATURES]
         if missing:
             print(f"{scenario.id}: skipped, it requires {', '.join(missing)}", file=sys.stderr)
             continue
-        steps = list(run_scenario(scenario, args.profile, args.seed))
+        try:
+            steps = list(run_scenario(scenario, args.profile, args.seed))
+        except CourseError as error:
+            bad.append(error)
+            continue
         cases.append({"id": scenario.id, "steps": [step.as_json() for step in steps]})
         if not args.json:
             print(f"{scenario.id}  {scenario.title}".rstrip())
         for step in steps:
             if not args.json:
                 print("\n".join(_text(step)))
-            wrong += [f"{scenario.id}, step {step.name!r}: {difference}" for difference in step.differences]
+            differ += [f"{scenario.id}, step {step.name!r}: {difference}" for difference in step.differences]
     if args.json:
         json.dump({"cases": cases}, sys.stdout, indent=1)
         print()
-    for sentence in wrong:
+    if args.seed is None and args.profile in ("rfc", "bird", "frr"):
+        differ += _formulas(data, args, bad)
+    for sentence in differ:
         print(sentence if sentence.endswith(".") else f"{sentence}.", file=sys.stderr)
-    return 1 if wrong else 0
+    for refusal in bad:
+        print(f"coursekit: {refusal}", file=sys.stderr)
+    return 2 if bad else 1 if differ else 0
+
+
+def _formulas(data: object, args: argparse.Namespace, bad: list[CourseError]) -> list[str]:
+    """Check the closed forms of a file; print which hold for which sizes, return what differs."""
+    forms = data.get("parametric") if isinstance(data, Mapping) else None
+    differ: list[str] = []
+    for form in forms if isinstance(forms, list) else []:
+        if not isinstance(form, dict) or not isinstance(form.get("id"), str) or form["id"] not in FAMILIES:
+            named = form.get("id") if isinstance(form, dict) else form
+            print(f"{named}: skipped, there are closed forms of {', '.join(FAMILIES)}", file=sys.stderr)
+            continue
+        try:
+            ran, wrong = check(form, args.profile)
+        except CourseError as error:
+            bad.append(error)
+            continue
+        differ += wrong
+        if not args.json and not wrong:
+            sizes = ", ".join(" x ".join(map(str, size)) for size in ran) or "no size, for none is given"
+            print(f"{form['id']}  {form.get('title', '')}: the formulas hold for {sizes}")
+    return differ
 
 
 def _text(step: StepResult) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from coursekit.bgp.decision import Decision
 from coursekit.bgp.route import address_key
-from coursekit.bgp.scenario import Scenario, Step, act
+from coursekit.bgp.scenario import Scenario, Step, take
 from coursekit.bgp.schedule import Shuffled
 from coursekit.bgp.simulation import Run, Simulation
 
@@ -35,7 +35,7 @@ class StepResult:
         """Return the step as it is printed with --json."""
         out = {"name": self.name, "converged": self.converged, "sessions": self.sessions, "updates": self.updates,
                "rib": self.rib, "fib": self.fib, "max_as_path_len_accepted": self.max_as_path_len_accepted}  # fmt: skip
-        return out | ({"stale_during": self.stale_during} if self.stale_during else {})
+        return out | {key: value for key, value in (("stale_during", self.stale_during), ("note", self.note)) if value}
 
 
 def run(scenario: Scenario, profile: str = "rfc", seed: int | None = None) -> Iterator[StepResult]:
@@ -43,11 +43,10 @@ def run(scenario: Scenario, profile: str = "rfc", seed: int | None = None) -> It
     simulation = scenario.simulation(profile, None if seed is None else Shuffled(seed))
     prefixes = scenario.prefixes()
     for number, step in enumerate(scenario.steps):
-        simulation.longest_taken, simulation.stale = 0, {}
+        simulation.begin()
         if number == 0:
             scenario.start(simulation)
-        for action in step.actions:
-            act(simulation, action)
+        take(simulation, step.actions)
         done = simulation.run()
         result = _result(simulation, step, done, prefixes)
         found = tuple(differences(step, result, profile, counts=seed is None))
@@ -154,6 +153,8 @@ def _ribs(expect: Mapping[str, Any], rib: Rib, profile: str) -> Iterator[str]:
                 wanted.setdefault(router, {}).update(rows)
     yield from _rib(wanted, rib)
     choices = expect.get("rib_any_of")
+    if isinstance(choices, dict):  # states by name
+        choices = list(choices.values())
     if isinstance(choices, list) and choices:
         found = [list(_rib(choice.get("rib", choice), rib)) for choice in choices if isinstance(choice, dict)]
         if found and all(found):
@@ -210,9 +211,9 @@ def _stale(expected: Any, got: Mapping[str, list[str]]) -> bool:
         return bool(expected) == bool(got)
     if isinstance(expected, dict):
         return all(
-            bool(got.get(router)) == rows if isinstance(rows, bool) else
+            bool(got.get(router)) == bool(rows) if isinstance(rows, bool) or rows is None else
             len(got.get(router, [])) == rows if isinstance(rows, int) else
-            set(map(_canonical, rows)) <= set(got.get(router, []))
+            set(map(_canonical, [rows] if isinstance(rows, str) else rows)) <= set(got.get(router, []))
             for router, rows in expected.items())  # fmt: skip
     if isinstance(expected, list):
         return set(expected) <= set(got)

@@ -6,7 +6,7 @@ data/bgp/README.md.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -27,6 +27,7 @@ ACTIONS = {  # op: what it needs, and of what kind
     "withdraw": {"router": "router", "prefix": "prefix"}, "originate": {"router": "router", "prefix": "prefix"},
     "set_session_opt": {"session": "session", "side": "side", "opt": "opt", "value": "value"},
 }  # fmt: skip
+OPTIONAL = {"router_down": {"death": "death"}}  # likewise; and every action may have `at`
 
 
 @dataclass(frozen=True)
@@ -130,4 +131,16 @@ def act(simulation: Simulation, action: Mapping[str, Any]) -> None:
     if action["op"] == "originate":
         simulation.originate(action["router"], action["prefix"], action["attributes"])
         return
-    getattr(simulation, action["op"])(*[action[key] for key in ACTIONS[action["op"]]])
+    given = [action[key] for key in (*ACTIONS[action["op"]], *OPTIONAL.get(action["op"], ())) if key in action]
+    getattr(simulation, action["op"])(*given)
+
+
+def take(simulation: Simulation, actions: Iterable[Mapping[str, Any]]) -> None:
+    """Do the actions of a step, each `at` its time (milliseconds after the step began): while messages are under way.
+
+    Actions without a time come first; the order of the file holds among those of one time.
+    """
+    begun = simulation.time
+    for action in sorted(actions, key=lambda action: int(action.get("at", 0))):
+        simulation.advance(begun + int(action.get("at", 0)))
+        act(simulation, action)

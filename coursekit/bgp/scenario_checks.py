@@ -11,6 +11,7 @@ from coursekit.errors import CourseError
 
 MOST = {"cases": 1_000, "routers": 10_000, "lans": 10_000, "links": 200_000, "sessions": 200_000, "originate": 50_000,
         "steps": 1_000}  # fmt: skip
+MOST_ROUTES = 2_000_000  # routers times prefixes
 
 
 def shown(value: object) -> str:

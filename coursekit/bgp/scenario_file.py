@@ -6,46 +6,62 @@ import json
 from collections.abc import Callable, Mapping
 from ipaddress import IPv4Address, ip_address, ip_network
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from coursekit.bgp.igp import Subnet
+from coursekit.bgp.network import Death
 from coursekit.bgp.route import ORIGINS, WELL_KNOWN, Attributes
-from coursekit.bgp.scenario import ACTIONS, Origination, Router, Scenario, Session, Step
-from coursekit.bgp.scenario_checks import MOST, Checks, shown
+from coursekit.bgp.scenario import ACTIONS, OPTIONAL, Origination, Router, Scenario, Session, Step
+from coursekit.bgp.scenario_checks import MOST, MOST_ROUTES, Checks, shown
 from coursekit.bgp.session import Options
 from coursekit.errors import CourseError
 
 FEATURES = {"add-path", "graceful-restart"}
+REMARKS = {"notes", "note", "comment", "description", "title", "refs"}  # may stand beside options, and say nothing
 _FLAGS = {"rr_client", "next_hop_self", "as_override", "add_path"}
 _NUMBERS = {"allowas_in": (0, 255), "local_pref_in": (0, 2**32 - 1), "prepend": (0, 255), "max_as_path_in": (0, 255)}
 
 
 def load(path: str | Path) -> list[Scenario]:
     """Read every case of a file. CourseError if it cannot be read, is no JSON, or holds a scenario that is wrong."""
+    return parse(decoded(path))
+
+
+def decoded(path: str | Path) -> object:
+    """Return what a JSON file holds. CourseError if it cannot be read, or is no JSON."""
     try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
+        return json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise CourseError(f"{path} cannot be read: {error.strerror}. Give the path of a scenario file.") from None
     except (UnicodeDecodeError, ValueError) as error:
         raise CourseError(f"{path} is no JSON: {error}. A scenario file is a JSON object with `cases`.") from None
     except RecursionError:
         raise CourseError(f"{path} is nested too deeply for a scenario file.") from None
-    return parse(data)
 
 
-def parse(data: object) -> list[Scenario]:
-    """Return the scenarios of a decoded file: an object with `cases`, or a single case."""
-    if isinstance(data, dict) and "cases" not in data and "routers" in data:
-        data = {"cases": [data]}
+def parse(data: object, wrong: list[CourseError] | None = None) -> list[Scenario]:
+    """Return the scenarios of a decoded file: an object with `cases`, or a single case.
+
+    A scenario that is wrong raises CourseError; if a list is given the error goes there, and the others are returned.
+    """
+    if isinstance(data, dict) and "cases" not in data and ("routers" in data or "parametric" in data):
+        data = {"cases": [data] if "routers" in data else []}
     if not isinstance(data, dict) or not isinstance(data.get("cases"), list):
         raise CourseError("A scenario file is a JSON object with a list of `cases`; this is something else.")
     if len(data["cases"]) > MOST["cases"]:
         raise CourseError(f"The file has {len(data['cases']):,} cases; one file may hold {MOST['cases']:,}.")
-    scenarios = [_Reader(case, number).scenario() for number, case in enumerate(data["cases"], 1)]
-    twice = sorted({s.id for s in scenarios if sum(t.id == s.id for t in scenarios) > 1})
-    if twice:
-        raise CourseError(f"Case id {twice[0]} is used twice; every case needs its own.")
-    return scenarios
+    scenarios: dict[str, Scenario] = {}
+    for number, case in enumerate(data["cases"], 1):
+        try:
+            scenario = _Reader(case, number).scenario()
+            if scenario.id in scenarios:
+                raise CourseError(f"Case id {scenario.id} is used twice; every case needs its own.")
+            scenarios[scenario.id] = scenario
+        except CourseError as error:
+            if wrong is None:
+                raise
+            wrong.append(error)
+    return list(scenarios.values())
 
 
 def written(scenario: Scenario) -> dict[str, Any]:
@@ -53,6 +69,9 @@ def written(scenario: Scenario) -> dict[str, Any]:
 
     def options(given: Options) -> dict[str, Any]:
         return {key: value for key, value in given._asdict().items() if value != Options._field_defaults[key]}
+
+    def announced(given: Attributes) -> dict[str, Any]:
+        return {"origin": given.origin, "med": given.med, "communities": list(given.communities)}
 
     case: dict[str, Any] = {
         "id": scenario.id, "title": scenario.title, "requires": list(scenario.requires),
@@ -64,9 +83,10 @@ def written(scenario: Scenario) -> dict[str, Any]:
                   for s in scenario.subnets if not s.lan],
         "sessions": [session._asdict() | {"a_opts": options(session.a_opts), "b_opts": options(session.b_opts)}
                      for session in scenario.sessions],
-        "originate": [{"router": o.router, "prefix": o.prefix, "origin": o.attributes.origin, "med": o.attributes.med,
-                       "communities": list(o.attributes.communities)} for o in scenario.originate],
-        "steps": [dict(step.expect) | {"name": step.name, "actions": [dict(action) for action in step.actions]}
+        "originate": [{"router": o.router, "prefix": o.prefix} | announced(o.attributes) for o in scenario.originate],
+        "steps": [dict(step.expect) | {"name": step.name, "actions": [
+            {key: value for key, value in action.items() if key != "attributes"} | (
+                announced(action["attributes"]) if "attributes" in action else {}) for action in step.actions]}
                   for step in scenario.steps],
     }  # fmt: skip
     return case
@@ -89,6 +109,11 @@ class _Reader(Checks):
     # ---- the network -----------------------------------------------------------------------------------------------
 
     def scenario(self) -> Scenario:
+        requires = self.case.get("requires") or []
+        if not isinstance(requires, list) or not all(isinstance(feature, str) for feature in requires):
+            self.wrong(f"has requires = {shown(requires)}, where a list of features was expected")
+        if not FEATURES.issuperset(requires):  # what it says further on is beyond us
+            return Scenario(self.id, (), (), title=str(self.case.get("title", "")), requires=tuple(requires))
         if not isinstance(self.case.get("routers"), list) or not self.case["routers"]:
             self.wrong("has no routers; a scenario needs at least one")
         for item in self.items("routers"):
@@ -114,9 +139,10 @@ class _Reader(Checks):
             if (key := originate[-1][:2]) in seen:
                 self.wrong(f"lets {key[0]} originate {key[1]} twice")
             seen.add(key)
-        requires = self.case.get("requires") or []
-        if not isinstance(requires, list) or not all(isinstance(feature, str) for feature in requires):
-            self.wrong(f"has requires = {shown(requires)}, where a list of features was expected")
+        prefixes = len({o.prefix for o in originate})
+        if prefixes * len(self.routers) > MOST_ROUTES:
+            self.wrong(f"has {len(self.routers):,} routers and {prefixes:,} prefixes; the simulator holds at most "
+                       f"{MOST_ROUTES:,} best routes, and beyond that coursekit.bgp.groups has to be asked")
         return Scenario(self.id, tuple(self.routers.values()), tuple(self.sessions.values()),
                         tuple(self.subnets.values()), tuple(originate), self.steps(), str(self.case.get("title", "")),
                         tuple(requires))  # fmt: skip
@@ -197,18 +223,17 @@ class _Reader(Checks):
             return Options()
         if not isinstance(item, dict):
             self.wrong(f"{place} is {shown(item)}, where an object was expected")
-        return Options(**{key: self.option(key, value, place) for key, value in item.items()})
+        return Options(**{key: self.option(key, value, place) for key, value in item.items()
+                          if key not in REMARKS and value is not None})  # fmt: skip
 
     def option(self, key: object, value: object, place: str) -> Any:
         """Return the value of one session option, checked."""
-        if key in _FLAGS:
-            if not isinstance(value, bool):
-                self.wrong(f"{place} has {key} = {shown(value)}, where true or false was expected")
-            return value
-        if not isinstance(key, str) or key not in _NUMBERS:
+        if not isinstance(key, str) or key not in Options._fields:
             self.wrong(f"{place} has {shown(key)}, which is no option; there are {', '.join(Options._fields)}")
-        if value is None and Options._field_defaults[key] is None:
-            return None
+        if value is None:
+            return Options._field_defaults[key]
+        if key in _FLAGS:
+            return self.flag({key: value}, key, place)
         return self.number({key: value}, key, place, *_NUMBERS[key])
 
     def origination(self, item: Mapping[str, Any], place: str) -> Origination:
@@ -270,8 +295,11 @@ class _Reader(Checks):
             "side": lambda value: self.known(value, place, {"a": 0, "b": 0}, "side"),
             "opt": lambda value: self.known(value, place, Options._field_defaults, "option"),
             "value": lambda value: self.option(item["opt"], value, place),
+            "death": lambda value: self.known(value, place, dict.fromkeys(get_args(Death)), "death"),
+            "at": lambda value: self.number({"at": value}, "at", place, 0, 10**9),
         }
         action = {"op": op} | {key: check[key](item.get(key)) for key in ACTIONS[op]}
+        action |= {key: check[key](item[key]) for key in (*OPTIONAL.get(op, ()), "at") if item.get(key) is not None}
         if op == "originate":
             action["attributes"] = self.origination(item, place).attributes
         return action

@@ -65,7 +65,7 @@ class Simulation(Network):
         self.schedule = Fifo() if schedule is None else schedule
         self.time = 0  # milliseconds
         self.updates = 0  # UPDATEs sent so far; End-of-RIB is none
-        self.longest_taken = 0  # hops in the longest AS_PATH taken in since this was last set to 0
+        self.longest_taken = 0  # hops in the longest AS_PATH held or taken in since the step began
         self._counted = 0  # those sent until the latest run ended
         self.messages: list[Message] = []
         self._record = record
@@ -132,6 +132,26 @@ class Simulation(Network):
         return not len(self.schedule) and not self._timers
 
     # ---- runs ------------------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Begin a step: what is stale, and the longest AS_PATH held, count from now on."""
+        self.stale = {}
+        self.longest_taken = max((
+            len(path.received.as_path) for speaker in self.speakers.values() if speaker.up
+            for paths in speaker.adj_rib_in.values() for path in paths.values()
+            if path.received and path.refused is None), default=0)  # fmt: skip
+
+    def advance(self, time: int) -> None:
+        """Deliver all that arrives, and ring all that rings, before a time (milliseconds) and at it; be there then."""
+        while not self.quiet and (due := self.next_time()) is not None and due <= time:
+            self.step()
+        self.time = max(self.time, time)
+
+    def next_time(self) -> int | None:
+        """Return when the next message arrives or the next timer rings, None if neither will."""
+        arrives = self.schedule.next_time(self.time)
+        rings = self._timers[0][0] if self._timers else arrives
+        return rings if arrives is None or (rings is not None and rings < arrives) else arrives
 
     def run(self, limit: int | None = None) -> Run:
         """Deliver until quiet, or until it is clear that this will not come; `limit` bounds the deliveries."""

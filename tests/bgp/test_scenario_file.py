@@ -82,7 +82,9 @@ BAD: list[tuple[str, Any, str]] = [
     ("steps.0.actions", [{"op": "set_session_opt", "session": "s", "side": "c", "opt": "prepend", "value": 1}], "side"),
     ("steps.0.actions", [{"op": "set_session_opt", "session": "s", "side": "a", "opt": "prepend", "value": "1"}],
      "prepend"),
-    ("steps.0.rib", [], None),
+    ("steps.0.actions", [{"op": "router_down", "router": "a", "death": "slow"}],
+     'names death "slow", which there is not; there are clean, killed, cable'),
+    ("steps.0.actions", [{"op": "link_up", "link": "l", "at": -1}], "at = -1"),
     ("steps.0.rib", {"a": 5}, "where an object of objects was expected"),
     ("requires", "add-path", "where a list of features was expected"),
 ]  # fmt: skip
@@ -109,7 +111,7 @@ def test_the_good_case_is_good() -> None:
     assert parse(GOOD) == [scenario]
 
 
-@pytest.mark.parametrize(("path", "value", "sentence"), [bad for bad in BAD if bad[2]])
+@pytest.mark.parametrize(("path", "value", "sentence"), BAD)
 def test_bad_case_gets_a_sentence(path: str, value: Any, sentence: str) -> None:
     """Each mistake is named, with the case it stands in, and nothing runs."""
     with pytest.raises(CourseError) as caught:
@@ -131,6 +133,17 @@ def test_a_million_routers_are_refused_at_once() -> None:
     """A scenario too large for the plain simulator is refused before anything is built."""
     with pytest.raises(CourseError, match=r"has 1,000,000 routers; the simulator takes at most 10,000"):
         parse(GOOD | {"routers": [{}] * 1_000_000})
+
+
+def test_more_routes_than_can_be_held_are_refused() -> None:
+    """Routers times prefixes are bounded: such a file would run for hours and fill the memory."""
+    case = GOOD | {
+        "routers": [{"name": f"r{i}", "asn": 1, "router_id": f"10.0.{i >> 8}.{i & 255}"} for i in range(1, 2001)],
+        "lans": [], "links": [], "sessions": [], "steps": [],
+        "originate": [{"router": "r1", "prefix": f"10.{i >> 8}.{i & 255}.0/24"} for i in range(1001)],
+    }  # fmt: skip
+    with pytest.raises(CourseError, match="has 2,000 routers and 1,001 prefixes; the simulator holds at"):
+        parse(case)
 
 
 @pytest.mark.parametrize("data", [None, 5, [], {}, {"cases": 5}, {"cases": [5]}, {"cases": [[]]}])

@@ -2,39 +2,25 @@
 
 from __future__ import annotations
 
-import ast
 import json
-import operator
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from coursekit.bgp import topologies
+from coursekit.bgp import closed_forms, topologies
 from coursekit.bgp.scenario import Scenario
 from coursekit.bgp.simulation import Simulation
 from coursekit.errors import CourseError
 from coursekit.paths import data_dir
 
 FORMS = {form["id"]: form for form in json.loads((data_dir() / "bgp" / "cases.json").read_text())["parametric"]}
-BUILDERS: dict[str, Callable[..., Scenario]] = {
-    "F1": topologies.full_mesh, "F2": topologies.route_reflectors,
-    "F3": lambda k, n: topologies.route_reflectors(n, k), "F4": topologies.tor,
-}  # fmt: skip
-SIZES = [(form_id, size if isinstance(size, list) else [size]) for form_id, form in FORMS.items()
-         for size in [*form["check_n"], *([[3, 7], [2, 100]] if form_id == "F3" else [150, 200])]]  # fmt: skip
-_OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
-
-
-def value(form: str, **names: int) -> int:
-    """Work out a formula such as n*(n-1)/2."""
-
-    def walk(node: ast.expr) -> Any:
-        if isinstance(node, ast.BinOp):
-            return _OPERATORS[type(node.op)](walk(node.left), walk(node.right))
-        return names[node.id] if isinstance(node, ast.Name) else ast.literal_eval(node)
-
-    return int(walk(ast.parse(form, mode="eval").body))
+FORMS["F5"] = {"sessions": "L*S", "updates": "L*(S + S*(L-1) + (L-1)*(S-1))", "check_n": [[2, 2], [3, 2], [30, 3]]}
+FORMS["F6"] = {"sessions": "k*m + k*(k-1)/2", "updates": "k*m*(m+k-1) + k*(m+k-1) + k*(k-1)*m",
+               "check_n": [[1, 3], [2, 5], [3, 20]]}  # fmt: skip
+MORE = {"F3": [[3, 7], [2, 100], [1, 200]], "F5": [[8, 4]], "F6": [[2, 100]]}
+SIZES = [(form_id, size) for form_id, form in FORMS.items()
+         for size in [*form["check_n"], *MORE.get(form_id, [150, 200])]]  # fmt: skip
 
 
 def started(scenario: Scenario, profile: str = "rfc") -> Simulation:
@@ -46,40 +32,44 @@ def started(scenario: Scenario, profile: str = "rfc") -> Simulation:
 
 
 @pytest.mark.parametrize(("form_id", "size"), SIZES)
-def test_closed_forms_hold(form_id: str, size: list[int]) -> None:
+def test_closed_forms_hold(form_id: str, size: Any) -> None:
     """Sessions, UPDATEs, routes held, and the cost of a failure and a return are what the formulas say."""
-    form = FORMS[form_id]
-    names = dict(zip(("k", "n") if form_id == "F3" else ("n",), size, strict=True))
-    simulation = started(BUILDERS[form_id](*size))
-    got = {
-        "sessions": simulation.established,
-        "updates": simulation.updates,
-        "loc_rib_total": sum(d.best is not None for s in simulation.speakers.values() for d in s.loc_rib.values()),
-    }
-    if "node_fail_updates" in form:
-        simulation.router_down("n1")
-        got["node_fail_updates"] = simulation.run().updates
-    if "node_recover_updates" in form:
-        simulation.router_up("n1")
-        got["node_recover_updates"] = simulation.run().updates
-    if "rr_fail_updates" in form and names["k"] > 1:
-        simulation.router_down("rr1")
-        got["rr_fail_updates"] = simulation.run().updates
-    assert got == {key: value(form[key], **names) if key in form else count for key, count in got.items()}
+    form = FORMS[form_id] | {"id": form_id, "check_n": [size]}
+    sizes = tuple(size) if isinstance(size, list) else (size,)
+    assert closed_forms.check(form) == ([sizes], [])
+    counted = dict(closed_forms.counts(closed_forms.FAMILIES[form_id], sizes)) if max(sizes) < 20 else {}
+    for key in closed_forms.COUNTS:
+        if key in form and key in counted:
+            (wrong,) = closed_forms.check(form | {key: f"{form[key]} + 1"})[1]
+            assert f"{key} is {counted[key]}, by the formula" in wrong
 
 
-@pytest.mark.parametrize(("form_id", "size"), [("F1", [10]), ("F2", [10]), ("F4", [10])])
-def test_echo_costs_what_frr_was_seen_to_send(form_id: str, size: list[int]) -> None:
+@pytest.mark.parametrize(("form_id", "size"), [("F1", 10), ("F2", 10), ("F4", 10)])
+def test_echo_costs_what_frr_was_seen_to_send(form_id: str, size: int) -> None:
     """The FRR profile sends routes back to whom they came from: more UPDATEs, the same routes."""
-    assert started(BUILDERS[form_id](*size), "frr").updates == value(FORMS[form_id]["updates_echo_profile"], n=size[0])
+    assert closed_forms.check(FORMS[form_id] | {"check_n": [size]}, "frr") == ([(size,)], [])
+    assert closed_forms.check(FORMS[form_id] | {"check_n": [size], "updates_echo_profile": "n"}, "frr")[1]
+
+
+@pytest.mark.parametrize("formula", ["n +", "x*n", "n()", "__import__('os')", "n if n else 1", "n/0", "9**9**9",
+                                     "n.real", "1" * 300, "", None, [1], "True", "2.5*n", "m"])  # fmt: skip
+def test_a_formula_is_arithmetic_and_nothing_else(formula: Any) -> None:
+    """What is no arithmetic over the sizes is refused in a sentence, and never evaluated."""
+    with pytest.raises(CourseError, match=r"is no arithmetic over n: .*\.$"):
+        closed_forms.value(formula, {"n": 5})
+
+
+@pytest.mark.parametrize("size", [0, 10**6, -1, "n", True, [1, 2], None, 2.5])
+def test_a_formula_is_checked_for_sizes_that_can_be_built(size: Any) -> None:
+    """A size that no network has is refused in a sentence."""
+    with pytest.raises(CourseError, match=r"F1 is to be checked for .*: n from 1 to 300 was expected\.$"):
+        closed_forms.check(FORMS["F1"] | {"check_n": [size]})
 
 
 @pytest.mark.parametrize(("leaves", "spines"), [(2, 2), (3, 2), (8, 4), (30, 3)])
 def test_leaf_spine(leaves: int, spines: int) -> None:
-    """Spines in one AS: L(S + S(L-1) + (L-1)(S-1)) UPDATEs in lock-step, and no path with a valley is taken in."""
+    """Spines in one AS: no path with a valley is taken in, and every leaf balances over all spines."""
     simulation = started(topologies.leaf_spine(leaves, spines))
-    assert simulation.established == leaves * spines
-    assert simulation.updates == leaves * (spines + spines * (leaves - 1) + (leaves - 1) * (spines - 1))
     assert simulation.longest_taken == 2
     assert len(simulation.speakers["n1"].loc_rib[topologies.block(2)].multipath) == spines
 
@@ -87,14 +77,6 @@ def test_leaf_spine(leaves: int, spines: int) -> None:
 def test_spines_with_an_as_each_make_valleys() -> None:
     """Without a shared AS, a spine takes a route back from a leaf: down and up again, 3 hops instead of 2."""
     assert started(topologies.leaf_spine(4, 3, shared_spine_as=False)).longest_taken == 3
-
-
-@pytest.mark.parametrize(("n", "k"), [(3, 1), (5, 2), (20, 3)])
-def test_in_cluster_reflectors(n: int, k: int) -> None:
-    """Reflectors that are nodes themselves: km(m+k-1) + k(m+k-1) + k(k-1)m UPDATEs for m = n-k clients."""
-    simulation, m = started(topologies.in_cluster_reflectors(n, k)), n - k
-    assert simulation.established == k * m + k * (k - 1) // 2
-    assert simulation.updates == k * m * (m + k - 1) + k * (m + k - 1) + k * (k - 1) * m
 
 
 @pytest.mark.parametrize("shared", [True, False])
