@@ -65,6 +65,7 @@ class Simulation(Network):
         self.schedule = Fifo() if schedule is None else schedule
         self.time = 0  # milliseconds
         self.updates = 0  # UPDATEs sent so far; End-of-RIB is none
+        self.count: Callable[[Update], int] | None = None  # for how many an UPDATE counts
         self.longest_taken = 0  # hops in the longest AS_PATH held or taken in since the step began
         self._counted = 0  # those sent until the latest run ended
         self.messages: list[Message] = []
@@ -81,7 +82,7 @@ class Simulation(Network):
         for update in updates:
             fresh = self.schedule.push(self.time, update)
             if update.prefix != END_OF_RIB and fresh:
-                self.updates += 1
+                self.updates += 1 if self.count is None else self.count(update)
                 if self._record:
                     sender = update.to.other
                     self.messages.append(Message(len(self.messages) + 1, self.time, sender.session, sender.speaker.name,

@@ -1,81 +1,167 @@
-"""Runs by groups: equal to the plain engine wherever that can be checked, and fast where it cannot go."""
+"""Runs by groups: equal to the plain engine, message for message, and fast where it cannot go."""
 
 from __future__ import annotations
 
+import random
 import time
-from collections import Counter
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
 
-from coursekit.bgp import topologies
+from coursekit.bgp import closed_forms, topologies, wire
 from coursekit.bgp.decision import NOTHING
 from coursekit.bgp.groups import Action, GroupedNetwork
-from coursekit.bgp.scenario import Scenario, act
+from coursekit.bgp.scenario import Scenario, take
+from coursekit.bgp.schedule import ByDelay
+from coursekit.errors import CourseError
+from tests.bgp.random_clusters import Cluster
 
-FAILURES: dict[str, list[list[Action]]] = {
-    "nothing": [[]],
+Steps = list[list[Action]]
+FAILURES: dict[str, Steps] = {
     "a node dies and returns": [[], [{"op": "router_down", "router": "n2"}], [{"op": "router_up", "router": "n2"}]],
     "two nodes die": [[], [{"op": "router_down", "router": "n1"}, {"op": "router_down", "router": "n3"}]],
     "a prefix goes": [[], [{"op": "withdraw", "router": "n2", "prefix": topologies.block(2)}]],
+    "a node dies while messages are under way": [[{"op": "router_down", "router": "n3", "at": 1}]],
 }
-RR_FAILURES: dict[str, list[list[Action]]] = {
+RR_FAILURES: dict[str, Steps] = {
     "a reflector dies and returns": [
         [], [{"op": "router_down", "router": "rr1"}], [{"op": "router_up", "router": "rr1"}]],
     "a session falls": [
         [], [{"op": "session_down", "session": "rr1-n3"}], [{"op": "session_down", "session": "rr2-n3"}]],
+    "one session is treated otherwise": [
+        [{"op": "set_session_opt", "session": "rr1-n3", "side": "b", "opt": "local_pref_in", "value": 200, "at": 1}],
+        [{"op": "set_session_opt", "session": "rr2-n4", "side": "a", "opt": "rr_client", "value": False}]],
+    "a reflector restarts gracefully": [[], [{"op": "router_graceful_restart", "router": "rr2"}]],
+    "the LAN fails": [[], [{"op": "link_down", "link": "lan0"}], [{"op": "link_up", "link": "lan0"}]],
 }
-NETWORKS: list[tuple[Scenario, range]] = [  # and which nodes can stand for each other
-    (topologies.full_mesh(6), range(1, 7)), (topologies.route_reflectors(7), range(1, 8)),
-    (topologies.route_reflectors(6, 2), range(1, 7)), (topologies.as_per_rack(3, 4), range(1, 13)),
-    (topologies.route_reflectors(6, 3, shared_cluster=True), range(1, 7)),
-    (topologies.mesh_and_reflector(5), range(1, 6)), (topologies.in_cluster_reflectors(8, 2), range(3, 9)),
-    (topologies.tor(6), range(1, 7)), (topologies.tor(6, lan=True), range(1, 7)),
-    (topologies.tor(5, "shared-allowas-in", lan=True, mesh=True), range(0)), (topologies.leaf_spine(5, 2), range(0)),
-    (topologies.route_reflectors(60), range(1, 61)), (topologies.full_mesh(30), range(1, 31)),
+FABRIC_FAILURES: dict[str, Steps] = {
+    "a link fails and returns": [[], [{"op": "link_down", "link": "n2s1"}], [{"op": "link_up", "link": "n2s1"}]],
+    "a spine dies": [[], [{"op": "router_down", "router": "s1"}], [{"op": "router_down", "router": "s2", "at": 1}]],
+}
+NETWORKS: list[tuple[Scenario, int]] = [  # and for how many sessions there is one that stands for several
+    (topologies.full_mesh(6), 15), (topologies.route_reflectors(7), 7), (topologies.route_reflectors(6, 2), 12),
+    (topologies.as_per_rack(3, 4), 12), (topologies.route_reflectors(6, 3, shared_cluster=True), 18),
+    (topologies.mesh_and_reflector(5), 15), (topologies.in_cluster_reflectors(8, 2), 12), (topologies.tor(6), 6),
+    (topologies.tor(6, lan=True), 6), (topologies.tor(5, "shared-allowas-in", lan=True, mesh=True), 0),
+    (topologies.leaf_spine(5, 2), 10), (topologies.leaf_spine(4, 3, shared_spine_as=False), 0),
+    (topologies.route_reflectors(60), 60), (topologies.full_mesh(30), 435), (topologies.leaf_spine(56, 4), 224),
 ]  # fmt: skip
-RUNS = [(scenario, alike, name, steps) for scenario, alike in NETWORKS for name, steps in (FAILURES | (
-    RR_FAILURES if any(r.name == "rr2" for r in scenario.routers) else {})).items()]  # fmt: skip
 
 
-@pytest.mark.parametrize(("scenario", "alike", "name", "steps"), RUNS, ids=lambda value: getattr(value, "id", None))
-def test_groups_equal_the_plain_engine(scenario: Scenario, alike: range, name: str,
-                                         steps: list[list[Action]]) -> None:  # fmt: skip
-    """Counts and sessions of every step, every table, and every message are those of the plain engine."""
-    grouped = GroupedNetwork(scenario, steps)
-    plain = scenario.simulation(record=True)
+def _failures(scenario: Scenario) -> dict[str, Steps]:
+    names = {router.name for router in scenario.routers}
+    return FAILURES | (RR_FAILURES if "rr2" in names else {}) | (FABRIC_FAILURES if "s2" in names else {})
+
+
+RUNS = [(scenario, name, steps) for scenario, _ in NETWORKS for name, steps in _failures(scenario).items()]
+
+
+def compare(scenario: Scenario, steps: Steps, profile: str = "rfc", delays: Mapping[str, int] | None = None, *,
+            coalesce: bool = False, seen: int = 3) -> tuple[GroupedNetwork, int] | None:  # fmt: skip
+    """Hold a run by groups to the plain engine; return it, and how many messages were compared, None if it refuses."""
+    plain = scenario.simulation(profile, ByDelay(delays, coalesce) if delays or coalesce else None, record=True)
     scenario.start(plain)
-    counts, tables = [], []
+    grouped = GroupedNetwork(scenario, steps, profile, delays=delays, coalesce=coalesce)
+    totals, tables = [], []
     for actions in steps:
-        for action in actions:
-            act(plain, action)
-        counts.append((plain.run().updates, plain.established, True))
+        take(plain, actions)
+        done = plain.run()
+        if done.livelock or not done.converged:
+            with pytest.raises(CourseError, match="does not fall quiet in lock-step"):
+                grouped.totals()
+            return None
+        totals.append((done.updates, plain.established))
         tables.append({router: dict(speaker.loc_rib) for router, speaker in plain.speakers.items()})
-    assert [(t.updates, t.sessions, t.converged) for t in grouped.totals()] == counts
-    assert {name for names in grouped.groups for name in names} == {f"n{i}" for i in alike} - grouped.touched
-    few = list(plain.speakers)[:8]
-    prefixes = scenario.prefixes()[:8]
-    for router in few:
-        for prefix in prefixes:
-            for step, table in enumerate(tables):
-                ours, theirs = grouped.decision(router, prefix, step), table[router].get(prefix, NOTHING)
-                assert _shown(ours) == _shown(theirs), (router, prefix, step)
-    messages = Counter(_key(m) for m in plain.messages if m.receiver in few and m.prefix in prefixes)
-    assert Counter(_key(m) for router in few for prefix in prefixes
-                   for m in grouped.messages_to(router, prefix)) == messages  # fmt: skip
+    assert [(t.updates, t.sessions) for t in grouped.totals()] == totals
+    draw = random.Random(scenario.id)
+    prefixes, routers = [*scenario.prefixes(), "10.98.0.0/24"], sorted(plain.speakers)
+    messages = defaultdict(list)
+    for message in plain.messages:
+        messages[message.receiver, message.prefix].append(_shown(message))
+    compared = 0
+    for prefix in draw.sample(prefixes, min(seen, len(prefixes))):
+        for router in draw.sample(routers, min(8, len(routers))):
+            ours = [_shown(message) for message in grouped.messages_to(router, prefix)]
+            assert ours == messages[router, prefix], (router, prefix)
+            compared += len(ours)
+            held = [_held(decision) for decision in grouped.decisions(router, prefix)]
+            assert held == [_held(table[router].get(prefix, NOTHING)) for table in tables], (router, prefix)
+    return grouped, compared
 
 
-def _shown(decision: Any) -> tuple[Any, ...]:
-    best = decision.best
-    return best and (best.source, best.attributes), decision.decided_by, decision.candidates
+def _held(decision: Any) -> tuple[Any, ...]:
+    return decision.decided_by, decision.candidates, [(path.source, path.attributes) for path in decision.multipath]
 
 
-def _key(message: Any) -> tuple[Any, ...]:
-    return message.session, message.sender, message.receiver, message.prefix, message.attributes
+def _shown(message: Any) -> tuple[Any, ...]:
+    return (message.sent, message.session, message.sender, message.receiver, message.prefix, message.attributes,
+            message.path_id, message.update.to.options, message.update.to.other.options)  # fmt: skip
 
 
-LARGE: list[tuple[str, Callable[[], Scenario], list[list[Action]], list[tuple[int, int]]]] = [
+@pytest.mark.parametrize(("scenario", "name", "steps"), RUNS, ids=lambda value: getattr(value, "id", None))
+def test_groups_equal_the_plain_engine(scenario: Scenario, name: str, steps: Steps) -> None:
+    """Counts and sessions of every step, tables, and messages with their times are those of the plain engine."""
+    assert compare(scenario, steps), name
+
+
+@pytest.mark.parametrize(("scenario", "sessions"), NETWORKS, ids=lambda value: getattr(value, "id", None))
+def test_what_is_alike_is_run_once(scenario: Scenario, sessions: int) -> None:
+    """The sessions of stubs are shared, as many as there are of them; each one left counts for those it stands for."""
+    part, counts = GroupedNetwork(scenario).part(())
+    assert sum(counts.values()) == len(scenario.sessions)
+    assert sum(count for count in counts.values() if count > 1) == sessions
+    assert len(part.sessions) == len(counts)
+
+
+def test_random_clusters_equal_the_plain_engine(record_property: Callable[[str, object], None]) -> None:
+    """Random networks, policies, schedules and failures, also in mid-run: always as the plain engine, or refused."""
+    shared = refused = messages = 0
+    for seed in range(60):
+        scenario, steps, delays, coalesce = Cluster(seed, most=6).draw()
+        profile = ("rfc", "rfc", "rfc", "bird", "frr", "gobgp")[seed % 6]
+        done = compare(scenario, steps, profile, delays, coalesce=coalesce)
+        if done:
+            messages += done[1]
+            shared += max(done[0].part(())[1].values(), default=0) > 1
+        refused += not done
+    assert shared > 20
+    assert 0 < refused < 10
+    record_property("clusters", 60)
+    record_property("messages", messages)
+
+
+def test_a_message_has_its_bytes() -> None:
+    """Any one message of 25 million: its time, its ends, its attributes and what a daemon would send, byte for byte."""
+    grouped = GroupedNetwork(topologies.route_reflectors(5000))
+    (message,) = grouped.messages_to("n4711", topologies.block(1234))
+    assert (message.sent, message.sender, message.receiver, message.session) == (1, "rr", "n4711", "rr-n4711")
+    read = wire.read_update(wire.update_bytes(message.update))
+    assert (read.announced, read.attributes) == (((topologies.block(1234), 0),), message.attributes)
+    assert message.attributes
+    assert message.attributes.originator_id == message.attributes.next_hop == topologies.node_address(1234)
+
+
+def test_one_more_step_splits_what_it_touches() -> None:
+    """After a run an action may single somebody out; what was before stays as it was."""
+    before = GroupedNetwork(topologies.route_reflectors(60, 2))
+    (first,) = before.totals()
+    after = before.after([{"op": "session_down", "session": "rr1-n7"}]).after([{"op": "router_down", "router": "rr2"}])
+    assert after.totals()[0] == first
+    assert [(t.updates, t.sessions) for t in after.totals()] == [(60 * 2 * 61, 121), (60, 120), (59, 59)]
+    assert "n7" in after.active
+    assert after.decision("n7", topologies.block(3)).best is None
+
+
+def test_what_groups_cannot_do_is_said() -> None:
+    """A network that never falls quiet, and a router that there is not, are sentences."""
+    rack = topologies.tor(2)
+    with pytest.raises(CourseError, match="There is no router n9"):
+        GroupedNetwork(rack).decision("n9", topologies.block(1))
+
+
+LARGE: list[tuple[str, Callable[[], Scenario], Steps, list[tuple[int, int]]]] = [
     ("mesh", lambda: topologies.full_mesh(300), [[], [{"op": "router_down", "router": "n7"}]],
      [(300 * 299, 300 * 299 // 2), (0, 299 * 298 // 2)]),
     ("reflector", lambda: topologies.route_reflectors(5000),
@@ -86,11 +172,13 @@ LARGE: list[tuple[str, Callable[[], Scenario], list[list[Action]], list[tuple[in
     ("two reflectors", lambda: topologies.route_reflectors(5000, 2),
      [[], [{"op": "router_down", "router": "rr1"}], [{"op": "session_down", "session": "rr2-n9"}]],
      [(2 * 5000 * 5001, 10_001), (0, 5000), (4999, 4999)]),
+    ("fabric", lambda: topologies.leaf_spine(500, 4), [[], [{"op": "link_down", "link": "n7s1"}]],
+     [(500 * (4 + 4 * 499 + 499 * 3), 2000), (4 * 499, 1999)]),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("name", "build", "steps", "expected"), LARGE, ids=[large[0] for large in LARGE])
-def test_large_networks(name: str, build: Callable[[], Scenario], steps: list[list[Action]],
+def test_large_networks(name: str, build: Callable[[], Scenario], steps: Steps,
                         expected: list[tuple[int, int]], record_property: Callable[[str, object], None]) -> None:
     """At thousands of nodes the counts are the closed forms, also after failures, and any one message can be seen."""
     scenario = build()
@@ -98,8 +186,23 @@ def test_large_networks(name: str, build: Callable[[], Scenario], steps: list[li
     grouped = GroupedNetwork(scenario, steps)
     totals = grouped.totals()
     record_property("seconds", time.perf_counter() - begun)
-    print(f"{name}: {totals[0].updates:,} UPDATEs in {time.perf_counter() - begun:.2f} s")
     assert [(t.updates, t.sessions) for t in totals] == expected
     (message, *_) = grouped.messages_to("n250", topologies.block(3))
     assert (message.receiver, message.prefix) == ("n250", topologies.block(3))
     assert message.attributes
+
+
+@pytest.mark.parametrize("family", closed_forms.FAMILIES)
+def test_closed_forms_hold_at_every_size(family: str) -> None:
+    """Every size up to 200 nodes costs what the formula says."""
+    forms = {"F1": ("n*(n-1)", "n*(n-1)/2"), "F2": ("n*n", "n"), "F3": ("k*n*(n+k-1)", "k*n + k*(k-1)/2"),
+             "F4": ("n*n", "n"), "F5": ("L*(S + S*(L-1) + (L-1)*(S-1))", "L*S"),
+             "F6": ("k*m*(m+k-1) + k*(m+k-1) + k*(k-1)*m", "k*m + k*(k-1)/2")}  # fmt: skip
+    known = closed_forms.FAMILIES[family]
+    for n in range(2, 201):
+        sizes: Sequence[int] = {"F3": (1 + n % 3, n), "F5": (n, 1 + n % 4), "F6": (1 + n % min(3, n - 1), n)}.get(
+            family, (n,))  # fmt: skip
+        (totals,) = GroupedNetwork(known.build(*sizes)).totals()
+        names = dict(zip(known.sizes, sizes, strict=True))
+        wanted = tuple(closed_forms.value(form, names) for form in forms[family])
+        assert (totals.updates, totals.sessions) == wanted, sizes
