@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from coursekit.cluster.network import Filter, Network
+from coursekit.cluster.relearn import relearn
 from coursekit.cluster.tables import Link, Route
 from coursekit.cluster.tunnels import vxlan_port
 from coursekit.errors import CourseError
@@ -19,7 +20,8 @@ _FRAG_NEEDED = (3, 4)
 _VNIS = 2**24
 
 
-def _node(network: Network, given: str | None, default: int = 0, other_than: str | None = None) -> str:
+def chosen_node(network: Network, given: str | None, default: int = 0, other_than: str | None = None) -> str:
+    """Return the node that was given, or else the one in place `default`; CourseError if there is none."""
     known = [name for name in network.nodes() if name != other_than]
     if given is None:
         if len(known) <= default:
@@ -31,8 +33,8 @@ def _node(network: Network, given: str | None, default: int = 0, other_than: str
 
 
 def _pair(network: Network, node: str | None, peer: str | None) -> tuple[str, str]:
-    one = _node(network, node, other_than=peer)
-    other = _node(network, peer, other_than=one)
+    one = chosen_node(network, node, other_than=peer)
+    other = chosen_node(network, peer, other_than=one)
     if one == other:
         raise CourseError(f"node and peer are both {one}; a fault between two nodes needs two.")
     return one, other
@@ -96,9 +98,12 @@ def missing_route(network: Network, node: str | None = None, peer: str | None = 
 
 def no_default_route(network: Network, node: str | None = None) -> Network:
     """A node has no default route."""
-    one = _node(network, node)
+    one = chosen_node(network, node)
     defaults = [route for route in network.host(one).tables.routes if not route.dst.prefixlen]
-    return _without(network, one, "routes", defaults, "default route")
+    broken = _without(network, one, "routes", defaults, "default route")
+    if broken.learning is None:
+        return broken
+    return relearn(broken, replace(broken.learning, without=broken.learning.without | {(one, "default")}))
 
 
 def missing_neighbour(network: Network, node: str | None = None, peer: str | None = None) -> Network:
@@ -120,7 +125,7 @@ def missing_fdb(network: Network, node: str | None = None, peer: str | None = No
 
 def stale_vtep_mac(network: Network, node: str | None = None, mac: str = "02:00:00:00:be:ef") -> Network:
     """A node's VXLAN device was made again with another MAC, and the others were not told."""
-    one = _node(network, node, 1 if node is None else 0)
+    one = chosen_node(network, node, 1 if node is None else 0)
     device = _vxlan(network, one, "VTEP MAC")
     if device.mac == mac:
         raise CourseError(f"{one}:{device.name} has the MAC {mac} already; give another one.")
@@ -133,7 +138,7 @@ def _with_info(network: Network, node: str, device: Link, **info: Any) -> Networ
 
 def wrong_vni(network: Network, node: str | None = None, vni: int | None = None) -> Network:
     """A node's VXLAN device has another VNI than the others."""
-    one = _node(network, node, 1 if node is None else 0)
+    one = chosen_node(network, node, 1 if node is None else 0)
     device = _vxlan(network, one, "VNI")
     chosen = (int(device.info["id"]) + 1) % _VNIS if vni is None else vni
     if not isinstance(chosen, int) or not 0 <= chosen < _VNIS:
@@ -143,7 +148,7 @@ def wrong_vni(network: Network, node: str | None = None, vni: int | None = None)
 
 def wrong_port(network: Network, node: str | None = None, port: int | None = None) -> Network:
     """A node's VXLAN device listens on another UDP port (8472 is Linux's, 4789 the RFC's)."""
-    one = _node(network, node, 1 if node is None else 0)
+    one = chosen_node(network, node, 1 if node is None else 0)
     device = _vxlan(network, one, "UDP port")
     chosen = (4789 if vxlan_port(device) == 8472 else 8472) if port is None else port
     if not isinstance(chosen, int) or not 0 < chosen < 65536:
@@ -195,7 +200,7 @@ def vtep_mtu(network: Network, mtu: int = 1500, df: str | None = None) -> Networ
 def node_mtu(network: Network, mtu: int = 1400, node: str | None = None) -> Network:
     """The nodes' own eth0 was lowered after the tunnels were made."""
     _check_mtu(mtu)
-    for name in network.nodes() if node is None else (_node(network, node),):
+    for name in network.nodes() if node is None else (chosen_node(network, node),):
         network = _with_link(network, name, _underlay_port(network, name)[0], mtu=mtu)
     return network
 
@@ -203,7 +208,7 @@ def node_mtu(network: Network, mtu: int = 1400, node: str | None = None) -> Netw
 def port_mtu(network: Network, node: str | None = None, mtu: int = 1400) -> Network:
     """The switch port of a node takes shorter packets than everybody believes."""
     _check_mtu(mtu)
-    _, switch, port = _underlay_port(network, _node(network, node, 1 if node is None else 0))
+    _, switch, port = _underlay_port(network, chosen_node(network, node, 1 if node is None else 0))
     network = _with_link(network, switch, port, mtu=mtu)
     bridge = network.host(switch).link(port).master
     if bridge is None:
@@ -219,7 +224,7 @@ def _with_filter(network: Network, host: str, rule: Filter) -> Network:
 def icmp_filtered(network: Network, node: str | None = None) -> Network:
     """A firewall drops “fragmentation needed”: path MTU discovery is blind."""
     every = [name for name, host in network.hosts.items() if host.forwarding]
-    for name in every if node is None else (_node(network, node),):
+    for name in every if node is None else (chosen_node(network, node),):
         for hook in ("output", "forward"):
             network = _with_filter(network, name, Filter(hook, 1, icmp=_FRAG_NEEDED))
     return network
@@ -227,26 +232,18 @@ def icmp_filtered(network: Network, node: str | None = None) -> Network:
 
 def protocol_4_filtered(network: Network, node: str | None = None) -> Network:
     """The network between the nodes drops IP protocol 4, as some clouds do."""
-    _, switch, port = _underlay_port(network, _node(network, node))
+    _, switch, port = _underlay_port(network, chosen_node(network, node))
     return _with_filter(network, switch, Filter("ingress", 4, port))
 
 
 def receiver_without_tunnel(network: Network, node: str | None = None) -> Network:
     """A node's tunnel device is down."""
-    one = _node(network, node, 1 if node is None else 0)
-    return _down(network, one, [_tunnel(network, one).name])
+    one = chosen_node(network, node, 1 if node is None else 0)
+    return set_down(network, one, [_tunnel(network, one).name])
 
 
-def node_down(network: Network, node: str | None = None) -> Network:
-    """A node is switched off, and its pods with it."""
-    one = _node(network, node, 1 if node is None else 0)
-    for name in (one, *network.pods(one)):
-        network = _down(network, name, [link.name for link in network.host(name).tables.links])
-    return network
-
-
-def _down(network: Network, name: str, devices: list[str]) -> Network:
-    """Set devices down; the kernel removes the routes over them."""
+def set_down(network: Network, name: str, devices: list[str]) -> Network:
+    """Return a network where devices of a host are down; the kernel removes the routes over them."""
     for device in devices:
         flags = tuple(f for f in network.host(name).link(device).flags if f not in ("UP", "LOWER_UP"))
         network = _with_link(network, name, device, flags=flags)

@@ -1,7 +1,7 @@
 """How Calico sets up nodes and pods: routed veths, blackhole per block, and a route per remote block.
 
-Sources: felix vxlan_mgr.go, vxlan_fdb.go, ipip_mgr.go, confd bird templates; FACTS §2 and §3.2 to §3.4. `version`
-picks between the route attributes that Calico 3.30 to 3.33 print.
+Routes to remote blocks are Felix's here, or BIRD's in `learned`. Sources: felix vxlan_mgr.go, vxlan_fdb.go,
+ipip_mgr.go, confd bird templates. `version` picks between the route attributes that Calico 3.30 to 3.33 print.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from hashlib import sha1
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
-from typing import Any
 
+from coursekit.cluster import learned
 from coursekit.cluster.flannel import vxlan_device
 from coursekit.cluster.host import Host, readable_mac
+from coursekit.cluster.learned import Learning
 from coursekit.cluster.model import Cluster, Node, Pod
 from coursekit.cluster.mtus import pod_mtu, tunnel_mtu
 from coursekit.cluster.tables import FdbEntry, Neighbour
@@ -23,13 +24,20 @@ VETH_MAC = "ee:ee:ee:ee:ee:ee"
 FELIX = "80"  # the route protocol number that Felix signs with
 
 
-def fill(cluster: Cluster, hosts: Mapping[str, Host]) -> None:
-    """Add tunnel devices, pods, and the way to every other node's blocks to `hosts`."""
+def fill(cluster: Cluster, hosts: Mapping[str, Host], learning: Learning | None = None) -> None:
+    """Add tunnel devices, pods, and the way to every other node's blocks to `hosts`.
+
+    `learning` says what happened to the cluster's BGP; None: nothing.
+    """
     for node in cluster.nodes:
-        host = hosts[node.name]
-        _tunnel(cluster, node, host)
+        _tunnel(cluster, node, hosts[node.name])
         for pod in cluster.pods_on(node.name):
             _pod(cluster, node, pod, hosts)
+    if cluster.profile.learns_by_bgp:
+        learned.fill(learning or Learning(cluster), hosts)
+        return
+    for node in cluster.nodes:
+        host = hosts[node.name]
         for block in node.blocks:
             host.route(block, type="blackhole", protocol=FELIX if cluster.profile.kind == "vxlan" else "bird")
         for other in cluster.nodes:
@@ -48,10 +56,6 @@ def vtep_mac(node: Node) -> str:
 def tunnel_address(node: Node) -> IPv4Address:
     """Return the tunnel device's address: one of the node's block, usually the first."""
     return node.tunnel_address or node.blocks[0][0]
-
-
-def _near(cluster: Cluster, node: Node, other: Node) -> bool:
-    return cluster.profile.direct and cluster.same_subnet(node, other)
 
 
 def _tunnel(cluster: Cluster, node: Node, host: Host) -> None:
@@ -81,26 +85,16 @@ def _metric(cluster: Cluster) -> int | None:
 
 
 def _way(cluster: Cluster, node: Node, other: Node, block: IPv4Network, host: Host) -> None:
-    """Add the route by which `node` reaches one block of `other`."""
+    """Add the route by which Felix sends from `node` to one block of `other`."""
     profile, device = cluster.profile, cluster.profile.device
-    if device is None:
-        # BIRD's `gateway recursive`: a next hop beyond the subnet resolves through the default route.
-        near = cluster.same_subnet(node, other)
-        hop = other.address if near else cluster.segment_of(node).gateway
-        host.route(block, hop, "eth0", protocol="bird", metric=_metric(cluster))
+    if profile.direct and cluster.same_subnet(node, other):
+        host.route(block, other.address, "eth0", protocol=FELIX, flags=("onlink",))
         return
-    by_felix = profile.kind == "vxlan" or profile.version >= "3.33"
-    if _near(cluster, node, other):
-        more: dict[str, Any] = {"protocol": FELIX, "flags": ("onlink",)} if by_felix else {"protocol": "bird"}
-        host.route(block, other.address, "eth0", **more, metric=None if by_felix else _metric(cluster))
-        return
-    mtu = tunnel_mtu(cluster, node) if by_felix and profile.version >= "3.31" else None
+    mtu = tunnel_mtu(cluster, node) if profile.version >= "3.31" else None
     if profile.kind == "vxlan":
         host.route(block, tunnel_address(other), device, flags=("onlink",), mtu=mtu)
-    elif by_felix:
-        host.route(block, other.address, device, protocol=FELIX, flags=("onlink",), mtu=mtu)
     else:
-        host.route(block, other.address, device, protocol="bird", flags=("onlink",), metric=_metric(cluster))
+        host.route(block, other.address, device, protocol=FELIX, flags=("onlink",), mtu=mtu)
 
 
 def _vtep(cluster: Cluster, other: Node, host: Host) -> None:

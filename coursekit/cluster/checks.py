@@ -168,6 +168,29 @@ def _check_profile(cluster: Cluster) -> None:
                 f"{name} would route IPv4 pods over IPv6 next hops, which neither CNI does; encapsulate in VXLAN.",
             )
 
+    _check_peering(cluster)
+
+
+def _check_peering(cluster: Cluster) -> None:
+    profile = cluster.profile
+    if profile.bgp == "route-reflector" and profile.reflector == "node" and profile.reflectors > len(cluster.nodes):
+        raise fault(
+            cluster, "profile.reflectors", f"{profile.reflectors} nodes cannot reflect among {len(cluster.nodes)}."
+        )
+    if (profile.bgp == "tor" or profile.reflector == "tor") and not cluster.routers:
+        raise fault(cluster, "profile.bgp", "there is no router to peer with; add one to routers, or a gateway.")
+    if profile.bgp == "tor" and profile.asn == "per-rack":
+        racks = [s for s in cluster.segments if any(cluster.segment_of(n) is s for n in cluster.nodes)]
+        for router in cluster.routers:
+            joined = [s.name for s in racks if any(a in s.subnet for a in router.addresses)]
+            if len(joined) > 1:
+                raise fault(
+                    cluster,
+                    "profile.asn",
+                    f"{router.name} is in {' and '.join(joined)}, but with an AS per rack a ToR is in one; "
+                    "give each rack a router of its own, or take per-node.",
+                )
+
 
 def _check_mtus(cluster: Cluster) -> None:
     def in_range(key: str, value: int | None, version: int) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from coursekit.cluster import breaks
+from coursekit.cluster import breaks, breaks_bgp
 from coursekit.cluster.network import Network
 from coursekit.errors import CourseError
 
@@ -66,7 +66,12 @@ _BREAKS: tuple[Callable[..., Network], ...] = (
     breaks.icmp_filtered,
     breaks.protocol_4_filtered,
     breaks.receiver_without_tunnel,
-    breaks.node_down,
+    breaks_bgp.node_down,
+    breaks_bgp.session_lost,
+    breaks_bgp.mesh_left_on,
+    breaks_bgp.nodes_in_one_as,
+    breaks_bgp.no_rr_client,
+    breaks_bgp.bird_without_direct,
 )
 FAULTS: Mapping[str, Kind] = {kind.name: kind for kind in (Kind(function) for function in _BREAKS)}
 

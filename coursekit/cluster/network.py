@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
+from coursekit.cluster.learned import Learning
 from coursekit.cluster.model import Cluster
 from coursekit.cluster.path import Journey
 from coursekit.cluster.profiles import tables as profile_tables
@@ -96,6 +97,7 @@ class Network:
     hosts: Mapping[str, Host]
     cables: Mapping[str, str]  # "node1:eth0" -> "router:sw1", in both directions
     path_mtus: Mapping[tuple[str, Address], int] = field(default_factory=dict)  # (host, destination) -> bytes
+    learning: Learning | None = None  # where routes came by BGP: from whom, and what has happened since
 
     def host(self, name: str) -> Host:
         """Return a host; CourseError if there is none of that name."""
@@ -157,6 +159,8 @@ def network(cluster: Cluster) -> Network:
     cables = {f"{host}:{link.name}": link.peer for host, t in tables.items() for link in t.links if link.peer}
     forwards = {*(node.name for node in cluster.nodes), *(router.name for router in cluster.routers)}
     built = network_from_tables(tables, cables=cables, forwarding=forwards)
+    if cluster.profile.learns_by_bgp:
+        built = replace(built, learning=Learning(cluster))
     if cluster.profile.masquerade == "none":
         return built
     outside = cluster.pod_network if cluster.profile.masquerade == "outside" else None

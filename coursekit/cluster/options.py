@@ -29,7 +29,15 @@ class Profile:
     bound: bool = True  # VXLAN device made with `dev eth0`: the kernel then caps its MTU
     masquerade: str = "none"  # none, outside (of the pod network) or all: source NAT of pods on their node
     router_routes: bool = False  # routers hold static routes to every block
-    bgp: str = "mesh"  # mesh, route-reflector or tor
+    bgp: str = "mesh"  # whom a node peers with: mesh (every other), route-reflector or tor (the routers of its segment)
+    keep_mesh: bool = False  # the node-to-node mesh left on beside a reflector or ToR
+    reflector: str = "node"  # what reflects: node (the first ones) or tor
+    reflectors: int = 1  # how many nodes reflect, with one cluster id
+    rr_client: bool = True  # whether the reflector has been told that the nodes are its clients
+    asn: str = "per-node"  # AS numbers of the nodes of a tor: per-node, per-rack (and its ToR reflects), shared
+    allowas_in: int = 0  # tor: nodes accept AS_PATHs that hold their own AS this often
+    as_override: bool = False  # tor: routers write their AS over the node's
+    next_hop_self: bool = False  # tor: routers name themselves as next hop
     version: str = "3.31"  # of Calico: 3.30 … 3.33 print different route attributes
 
     @property
@@ -41,6 +49,11 @@ class Profile:
     def calico(self) -> bool:
         """Whether pods are wired as Calico does (routed veth, proxy ARP) instead of on a bridge."""
         return self.name.startswith("calico-")
+
+    @property
+    def learns_by_bgp(self) -> bool:
+        """Whether BIRD tells the kernel where remote blocks are (for IPIP until 3.32; later Felix does)."""
+        return self.name == "calico-bgp" or (self.name == "calico-ipip" and self.version < "3.33")
 
     @property
     def direct(self) -> bool:
@@ -67,14 +80,16 @@ class Profile:
 
 
 _VXLAN: dict[str, Any] = {"udp_checksum": True, "df": "unset", "bound": True, "masquerade": "none"}
+_BGP: dict[str, Any] = {"bgp": "mesh", "keep_mesh": False, "reflector": "node", "reflectors": 1, "rr_client": True,
+                        "asn": "per-node", "allowas_in": 0, "as_override": False, "next_hop_self": False}  # fmt: skip
 # Every profile with the options it takes and their defaults.
 PROFILES: Mapping[str, Mapping[str, Any]] = {
     "none": {"masquerade": "none", "router_routes": False},
     "host-gw": {"masquerade": "none", "router_routes": False},
     "flannel-vxlan": {"direct_routing": False, "vni": 1, "port": 8472, **_VXLAN},
     "calico-vxlan": {"cross_subnet": False, "vni": 4096, "port": 4789, **_VXLAN, "version": "3.31"},
-    "calico-ipip": {"cross_subnet": False, "masquerade": "none", "version": "3.31"},
-    "calico-bgp": {"bgp": "mesh", "masquerade": "none", "version": "3.31"},
+    "calico-ipip": {"cross_subnet": False, **_BGP, "masquerade": "none", "version": "3.31"},
+    "calico-bgp": {**_BGP, "masquerade": "none", "version": "3.31"},
 }
 _KIND = {"flannel-vxlan": "vxlan", "calico-vxlan": "vxlan", "calico-ipip": "ipip"} | dict.fromkeys(
     ("none", "host-gw", "calico-bgp"), "native"
@@ -83,9 +98,17 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "masquerade": ("none", "outside", "all"),
     "df": ("unset", "set", "inherit"),
     "bgp": ("mesh", "route-reflector", "tor"),
+    "reflector": ("node", "tor"),
+    "asn": ("per-node", "per-rack", "shared"),
     "version": ("3.30", "3.31", "3.32", "3.33"),
 }
-_RANGES = {"vni": (0, 2**24 - 1), "port": (1, 65535)}
+_RANGES = {"vni": (0, 2**24 - 1), "port": (1, 65535), "reflectors": (1, 100), "allowas_in": (0, 10)}
+# Options that mean something only with certain values of `bgp`.
+_ONLY_WITH: Mapping[str, tuple[str, ...]] = {
+    "keep_mesh": ("route-reflector", "tor"), "reflector": ("route-reflector",), "reflectors": ("route-reflector",),
+    "rr_client": ("route-reflector", "tor"), "asn": ("tor",), "allowas_in": ("tor",), "as_override": ("tor",),
+    "next_hop_self": ("tor",),
+}  # fmt: skip
 
 
 def make_profile(name: str, options: Mapping[str, Any], where: str = "profile") -> Profile:
@@ -104,6 +127,12 @@ def make_profile(name: str, options: Mapping[str, Any], where: str = "profile") 
                 f"{where}.{key}: it {what}, not to profile {name}{hint}; {name} takes {', '.join(defaults)}."
             )
         _check_option(f"{where}.{key}", key, value, defaults[key])
+    chosen = {**defaults, **options}.get("bgp", "mesh")
+    for key, value in options.items():
+        if chosen not in _ONLY_WITH.get(key, (chosen,)) and value != defaults[key]:
+            raise CourseError(
+                f"{where}.{key}: it does nothing with bgp = {chosen!r}; it goes with {' or '.join(_ONLY_WITH[key])}."
+            )
     return Profile(name, **{**defaults, **options})
 
 

@@ -90,21 +90,19 @@ def _router(cluster: Cluster, router: Router, hosts: Mapping[str, Host]) -> None
             hop = next_hop(cluster, router, segment)
             if hop is not None:
                 host.route(segment.subnet, hop, _device_towards(host, hop))
-    if cluster.profile.router_routes or (cluster.profile.name == "calico-bgp" and cluster.profile.bgp == "tor"):
+    if cluster.profile.router_routes:
         _pod_routes(cluster, router, host)
 
 
 def _pod_routes(cluster: Cluster, router: Router, host: Host) -> None:
-    """Routes to every block: by hand, or learned by BGP (BIRD 2 writes them with metric 32)."""
-    by_bgp = cluster.profile.name == "calico-bgp"
+    """Routes to every block, by hand."""
     for node in cluster.nodes:
         segment = cluster.segment_of(node)
         direct = any(a in segment.subnet for a in router.addresses)
         hop = node.address if direct else next_hop(cluster, router, segment)
         if hop is not None:
             for block in node.blocks:
-                more = {"protocol": "bird", "metric": 32} if by_bgp else {}
-                host.route(block, hop, _device_towards(host, hop), **more)
+                host.route(block, hop, _device_towards(host, hop))
 
 
 def _device_towards(host: Host, hop: Address) -> str | None:

@@ -1,0 +1,144 @@
+"""What BIRD tells the kernel: the rows that a run of a cluster's BGP leaves in the tables of nodes and routers.
+
+BIRD resolves a next hop through what it knows without BGP (`gateway recursive`): the connected subnets that `protocol
+direct` shows it, and the routes that `protocol kernel { learn; }` found, which are those that other programs wrote. A
+route whose next hop cannot be resolved so is kept, and the kernel gets it as `unreachable` (seen in BIRD 2.0.12).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Network, ip_address
+from typing import Any
+
+from coursekit.bgp.decision import Decision
+from coursekit.bgp.simulation import Simulation
+from coursekit.cluster import peering
+from coursekit.cluster.host import Host
+from coursekit.cluster.model import Cluster, Node
+from coursekit.cluster.tables import Address, Network, NextHop, Route
+
+_SOON = 1_000  # milliseconds: all messages have arrived, no timer has rung
+ROUTER_METRIC = 32  # with which BIRD 2 writes; Calico's BIRD 1.6 writes 0
+Known = list[tuple[Network, NextHop]]
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happens to a running network: a method of Simulation and its arguments.
+
+    `settled`: so long ago that every timer has rung (hold time, restart time), and peers have drawn the consequences.
+    """
+
+    op: str
+    arguments: tuple[Any, ...]
+    options: tuple[tuple[str, Any], ...] = ()
+    settled: bool = False
+
+
+@dataclass(frozen=True)
+class Learning:
+    """A cluster whose routes come by BGP, and what has happened to it since all was well."""
+
+    cluster: Cluster
+    events: tuple[Event, ...] = ()
+    without: frozenset[tuple[str, str]] = (
+        frozenset()
+    )  # ("node1", "direct"): its BIRD lacks it; or "default": its kernel
+
+    def simulation(self) -> Simulation:
+        """Return the network as it stands after all events."""
+        found = peering.scenario(self.cluster)
+        simulation = found.simulation()
+        found.start(simulation)
+        simulation.run()
+        for event in self.events:
+            if event.arguments[0] not in (simulation.sessions if "session" in event.op else simulation.speakers):
+                continue  # the peering has been changed since, and there is no such session now
+            getattr(simulation, event.op)(*event.arguments, **dict(event.options))
+            if event.settled:
+                simulation.run()
+            else:
+                simulation.advance(simulation.time + _SOON)
+        return simulation
+
+    def after(self, event: Event) -> Learning:
+        """Return the same with one more event."""
+        return replace(self, events=(*self.events, event))
+
+
+def fill(learning: Learning, hosts: Mapping[str, Host]) -> None:
+    """Add to `hosts` the rows that BIRD writes: blackholes for own blocks, ways to those of others."""
+    simulation = learning.simulation()
+    speakers: tuple[peering.Speaker, ...] = (*learning.cluster.nodes, *learning.cluster.routers)
+    for speaker in speakers:
+        host = hosts[speaker.name]
+        known = _known(host, {what for name, what in learning.without if name == speaker.name})
+        rows = [
+            row
+            for prefix, decision in _rib(learning, simulation, speaker.name)
+            for row in _rows(learning.cluster, speaker, IPv4Network(prefix), decision, known)
+        ]
+        host.routes += rows
+
+
+def _rib(learning: Learning, simulation: Simulation, name: str) -> Iterator[tuple[str, Decision]]:
+    """Yield what a speaker's BIRD holds; a daemon that is gone leaves in the kernel what it had (`persist`)."""
+    speaker = simulation.speakers[name]
+    if not speaker.up:
+        if not learning.events:
+            return
+        before = replace(learning, events=learning.events[:-1])
+        yield from _rib(before, before.simulation(), name)
+        return
+    yield from speaker.loc_rib.items()
+
+
+def _rows(
+    cluster: Cluster, speaker: peering.Speaker, block: IPv4Network, decision: Decision, known: Known
+) -> Iterator[Route]:
+    node = isinstance(speaker, Node)
+    metric = ROUTER_METRIC if not node else 1024 if cluster.profile.version >= "3.32" else None
+    if decision.best is not None and decision.best.peer is None:
+        yield Route(block, type="blackhole", protocol="bird")  # an aggregate: pods' own rows are longer
+        return
+    paths = decision.multipath or tuple(path for path in (decision.fallback,) if path)
+    hops = [ip_address(path.attributes.next_hop) for path in paths]
+    ways = [way for hop in hops if (way := _way(cluster, speaker, hop, known))]
+    legs = tuple(dict.fromkeys(ways))
+    if not legs:
+        if paths:
+            yield Route(block, type="unreachable", protocol="bird", metric=metric)
+    elif len(legs) == 1:
+        yield Route(block, legs[0].via, legs[0].dev, protocol="bird", metric=metric, flags=legs[0].flags)
+    else:
+        yield Route(block, protocol="bird", metric=metric, nexthops=legs)
+
+
+def _way(cluster: Cluster, speaker: peering.Speaker, hop: Address, known: Known) -> NextHop | None:
+    """Return gateway and device for a next hop; None if it cannot be resolved."""
+    found = _resolve(known, hop)
+    if found is None:
+        return None
+    tunnel = cluster.profile.device if isinstance(speaker, Node) else None
+    near = isinstance(speaker, Node) and hop in cluster.segment_of(speaker).subnet
+    if tunnel and not (near and cluster.profile.direct):
+        return NextHop(hop, tunnel, flags=("onlink",))  # krt_tunnel: the BGP next hop itself becomes the gateway
+    return found
+
+
+def _known(host: Host, without: set[str]) -> Known:
+    """Return what a host's BIRD resolves next hops with: its subnets, and the routes that others wrote."""
+    subnets = [(a.interface.network, NextHop(None, a.dev)) for a in host.addresses if "direct" not in without]
+    learned = [(r.dst, NextHop(r.via, r.dev)) for r in host.routes if r.via is not None and r.protocol != "bird"]
+    return [*subnets, *(row for row in learned if row[0].prefixlen or "default" not in without)]
+
+
+def _resolve(known: Known, hop: Address) -> NextHop | None:
+    """Return by which gateway and device a next hop is reached."""
+    fitting = [row for row in known if row[0].version == hop.version and hop in row[0]]
+    if not fitting:
+        return None
+    way = max(fitting, key=lambda row: row[0].prefixlen)[1]
+    return way if way.via else replace(way, via=hop)
