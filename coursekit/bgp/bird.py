@@ -64,6 +64,8 @@ def _session(end: Neighbour, addresses: dict[str, str]) -> Iterator[str]:
         yield "  passive on;"
     if not end.up:
         yield "  disabled;"
+    if options.role and end.peer.external:
+        yield f"  local role {'rs_server' if options.role == 'rs' else options.role.replace('-', '_')};"
     if options.allowas_in:
         yield f"  allow local as {options.allowas_in};"
     if end.client:
@@ -130,5 +132,6 @@ def _path(speaker: Speaker, prefix: str, end: Neighbour | None, fields: dict[str
         int(fields["med"]) if "med" in fields else None,
         next(origin for origin in ORIGINS if origin.startswith(fields["origin"].lower()[:3])),
         fields.get("originator_id"), tuple(fields.get("cluster_list", "").split()),
-        tuple(names.get(int(high) << 16 | int(low), f"{high}:{low}") for high, low in pairs))  # fmt: skip
+        tuple(names.get(int(high) << 16 | int(low), f"{high}:{low}") for high, low in pairs),
+        int(fields["otc"]) if "otc" in fields else None)  # fmt: skip
     return Path(attributes, end.peer, client=end.client, index=end.index)

@@ -21,7 +21,7 @@ AsPath = tuple["int | frozenset[int]", ...]  # leftmost first; a frozenset is an
 
 
 class Attributes(NamedTuple):
-    """The path attributes of one route (RFC 4271 §5, RFC 4456 §8, RFC 1997).
+    """The path attributes of one route (RFC 4271 §5, RFC 4456 §8, RFC 1997, RFC 9234).
 
     Addresses and ids are text in canonical form; `cluster_list` is most recent first; None means absent.
     """
@@ -34,6 +34,7 @@ class Attributes(NamedTuple):
     originator_id: str | None = None
     cluster_list: tuple[str, ...] = ()
     communities: tuple[str, ...] = ()
+    otc: int | None = None  # Only-to-Customer: the AS that sent it down or sideways (RFC 9234)
 
     def as_count(self, asn: int) -> int:
         """Return how often an AS number stands in AS_PATH, inside sets too."""

@@ -13,7 +13,7 @@ from coursekit.bgp.network import Death
 from coursekit.bgp.route import ORIGINS, WELL_KNOWN, Attributes
 from coursekit.bgp.scenario import ACTIONS, OPTIONAL, Origination, Router, Scenario, Session, Step
 from coursekit.bgp.scenario_checks import MOST, MOST_ROUTES, Checks, shown
-from coursekit.bgp.session import Options
+from coursekit.bgp.session import ROLES, Options
 from coursekit.errors import CourseError
 
 FEATURES = {"add-path", "graceful-restart"}
@@ -215,6 +215,9 @@ class _Reader(Checks):
         if ip_address(addresses[0]).version != ip_address(addresses[1]).version:
             self.wrong(f"{place} goes from {addresses[0]} to {addresses[1]}: one is IPv4, the other IPv6")
         a_opts, b_opts = (self.options(item.get(f"{end}_opts"), f"{place}: {end}_opts") for end in "ab")
+        if a_opts.role and b_opts.role and ROLES[a_opts.role] != b_opts.role:
+            self.wrong(f"{place} makes {a} the {a_opts.role} and {b} the {b_opts.role} of the other: daemons refuse such "
+                       f"a session (RFC 9234); {b} must be the {ROLES[a_opts.role]}")  # fmt: skip
         self.sessions[name] = Session(name, a, b, addresses[0], addresses[1], a_opts, b_opts)
         return self.sessions[name]
 
@@ -232,6 +235,8 @@ class _Reader(Checks):
             self.wrong(f"{place} has {shown(key)}, which is no option; there are {', '.join(Options._fields)}")
         if value is None:
             return Options._field_defaults[key]
+        if key == "role":
+            return self.known(value, place, dict.fromkeys(ROLES), "role")
         if key in _FLAGS:
             return self.flag({key: value}, key, place)
         return self.number({key: value}, key, place, *_NUMBERS[key])
@@ -300,6 +305,8 @@ class _Reader(Checks):
         }
         action = {"op": op} | {key: check[key](item.get(key)) for key in ACTIONS[op]}
         action |= {key: check[key](item[key]) for key in (*OPTIONAL.get(op, ()), "at") if item.get(key) is not None}
+        if action.get("opt") == "role":
+            self.wrong(f"{place} sets a role, which is agreed on when a session opens; give it in a_opts or b_opts")
         if op == "originate":
             action["attributes"] = self.origination(item, place).attributes
         return action

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from coursekit.bgp.route import Attributes, Peer
 
 if TYPE_CHECKING:
     from coursekit.bgp.speaker import Speaker
+
+
+Role = Literal["provider", "customer", "peer", "rs", "rs-client"]
+ROLES: dict[Role, Role] = {  # who may stand at the other end (RFC 9234 §4.2)
+    "provider": "customer", "customer": "provider", "peer": "peer", "rs": "rs-client", "rs-client": "rs",
+}  # fmt: skip
+ONLY_DOWN = ("customer", "peer", "rs-client")  # to whom I am that hears only what came from my customers
 
 
 class Options(NamedTuple):
@@ -22,6 +29,7 @@ class Options(NamedTuple):
     prepend: int = 0  # extra copies of my AS in what I send
     max_as_path_in: int | None = None  # refuse longer AS_PATHs
     add_path: bool = False  # send all usable paths, not only the best (RFC 7911)
+    role: Role | None = None  # what I am to the other, over eBGP: routes then never leak (RFC 9234)
 
 
 @dataclass(eq=False, slots=True)

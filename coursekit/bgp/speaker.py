@@ -13,7 +13,7 @@ from coursekit.bgp.decision import NOTHING, Decision, decide
 from coursekit.bgp.igp import Igp
 from coursekit.bgp.profiles import Profile
 from coursekit.bgp.route import DEFAULT_LOCAL_PREF, Attributes, Path
-from coursekit.bgp.session import Neighbour, Update
+from coursekit.bgp.session import ONLY_DOWN, Neighbour, Update
 
 
 @dataclass(eq=False)
@@ -51,6 +51,8 @@ class Speaker:
             looks = neighbour.client or not self.profile.has("cluster-id-only-on-client-sessions")
             if looks and self.cluster_id in attributes.cluster_list:
                 return f"cluster loop: own cluster id {self.cluster_id} is in CLUSTER_LIST"
+        elif attributes.otc is not None and self._leaks(neighbour, attributes.otc):
+            return f"route leak: what AS {attributes.otc} meant for customers came from no provider (OTC)"
         if self.igp.owns(self.name, attributes.next_hop):
             return f"NEXT_HOP {attributes.next_hop} is its own address"
         longest = neighbour.options.max_as_path_in
@@ -58,11 +60,19 @@ class Speaker:
             return f"import policy: AS_PATH of {len(attributes.as_path)} is longer than {longest}"
         return None
 
+    @staticmethod
+    def _leaks(neighbour: Neighbour, otc: int) -> bool:
+        """Return whether a route with OTC should not have come from there (RFC 9234 §5)."""
+        role = neighbour.options.role
+        return role in ("provider", "rs") or (role == "peer" and otc != neighbour.peer.asn)
+
     def take_in(self, neighbour: Neighbour, attributes: Attributes, path_id: int = 0) -> Path:
         """Return the Adj-RIB-In entry for a received route: attributes after import policy, or why it is refused."""
         taken = attributes
         if neighbour.peer.external and (taken.local_pref is not None or taken.originator_id or taken.cluster_list):
             taken = taken._replace(local_pref=None, originator_id=None, cluster_list=())
+        if neighbour.peer.external and taken.otc is None and neighbour.options.role in ONLY_DOWN:
+            taken = taken._replace(otc=neighbour.peer.asn)
         wanted = neighbour.options.local_pref_in
         if wanted is None:
             wanted = DEFAULT_LOCAL_PREF if taken.local_pref is None else taken.local_pref
@@ -158,14 +168,18 @@ class Speaker:
         # The originator attaches communities on export, so they bind those who hear the route, not itself.
         if path.peer and not {"no-advertise", "no-export", "no-export-subconfed"}.isdisjoint(attributes.communities):
             return None
-        as_path = attributes.as_path
+        as_path, otc, role = attributes.as_path, attributes.otc, neighbour.options.role
+        if otc is not None and role in ONLY_DOWN:
+            return None
+        if otc is None and role is not None and role not in ("customer", "rs-client"):
+            otc = self.asn
         if neighbour.options.as_override:
             as_path = tuple(self.asn if hop == peer.asn else hop for hop in as_path)
         if peer.asn in as_path and self.profile.has("sender-side-as-loop-check"):
             return None
         return Attributes(
             (self.asn,) * (1 + neighbour.options.prepend) + as_path, self._third_party(neighbour, path), None,
-            attributes.med if path.peer is None else None, attributes.origin, None, (), attributes.communities,
+            attributes.med if path.peer is None else None, attributes.origin, None, (), attributes.communities, otc,
         )  # fmt: skip
 
     def _internal(self, neighbour: Neighbour, path: Path) -> Attributes | None:
@@ -187,7 +201,7 @@ class Speaker:
             next_hop = neighbour.local_address
         pref = DEFAULT_LOCAL_PREF if attributes.local_pref is None else attributes.local_pref
         return Attributes((self.asn,) * neighbour.options.prepend + attributes.as_path, next_hop, pref, attributes.med,
-                          attributes.origin, originator, clusters, attributes.communities)  # fmt: skip
+                          attributes.origin, originator, clusters, attributes.communities, attributes.otc)  # fmt: skip
 
     def _third_party(self, neighbour: Neighbour, path: Path) -> str:
         """Return the NEXT_HOP for an eBGP peer: a third party's if all three are on one subnet (RFC 4271 §5.1.3)."""

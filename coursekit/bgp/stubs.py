@@ -1,9 +1,9 @@
 """Stubs: routers from which no neighbour learns what they heard.
 
-A *silent* stub sends nothing of what it hears: it has one session, or only iBGP peers that are no clients of it. An
-*unheard* stub sends, but in vain: all its neighbours are of one other AS, which stands in every AS_PATH that it hears,
-so that they refuse what it says. A leaf below spines of one AS is such a router. A stub of either kind changes the
-tables of others only by what it originates itself.
+A *silent* stub sends nothing of what it hears: it has one session, or only iBGP peers that are no clients of it, or by
+its roles only providers and peers (RFC 9234). An *unheard* stub sends, but in vain: all its neighbours are of one other
+AS, which stands in every AS_PATH that it hears, so that they refuse what it says. A leaf below spines of one AS is such
+a router. A stub of either kind changes the tables of others only by what it originates itself.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from coursekit.bgp.profiles import Profile
 from coursekit.bgp.scenario import Scenario, Session
+from coursekit.bgp.session import ONLY_DOWN
 
 
 class Stubs(NamedTuple):
@@ -30,18 +31,18 @@ def find(scenario: Scenario, sessions: Mapping[str, list[Session]], profile: Pro
     """
     asn = {router.name: router.asn for router in scenario.routers}
     never = {*busy, *_entangled(scenario)}
-    talks, external = set[str](), set[str]()
+    inside, external, talks = set[str](), set[str](), set[str]()
     for _, a, b, _, _, a_opts, b_opts in scenario.sessions:
-        if asn[a] != asn[b]:
-            external.add(a)
-            external.add(b)
-        if a_opts.rr_client:
+        kind = inside if asn[a] == asn[b] else external
+        kind.add(a)
+        kind.add(b)
+        if a_opts.rr_client or (kind is external and a_opts.role not in ONLY_DOWN):
             talks.add(a)
-        if b_opts.rr_client:
+        if b_opts.rr_client or (kind is external and b_opts.role not in ONLY_DOWN):
             talks.add(b)
     most = 0 if profile.has("echo") else 1  # sessions of those who have nobody else to tell
-    silent = {name for name in asn if name not in never
-              and (len(sessions[name]) <= most or not (name in talks or name in external))}  # fmt: skip
+    talks |= inside & external
+    silent = {name for name in asn if name not in never and (len(sessions[name]) <= most or name not in talks)}
     unheard = set[str]()
     for name in asn:
         if name in external and name not in never and name not in silent and _in_vain(name, sessions[name], asn):

@@ -28,6 +28,7 @@ scapy_bgp.bgp_module_conf.use_2_bytes_asn = False
 MARKER = b"\xff" * 16
 AS_TRANS = 23456  # stands in OPEN where the AS number has no room (RFC 6793)
 TYPES = {1: "OPEN", 2: "UPDATE", 3: "NOTIFICATION", 4: "KEEPALIVE", 5: "ROUTE-REFRESH"}
+_ROLES = ("provider", "rs", "rs-client", "customer", "peer")  # by their numbers in OPEN (RFC 9234 §4.1)
 _NAMES = {code: name for name, code in WELL_KNOWN.items()}
 
 
@@ -57,11 +58,11 @@ def keepalive() -> bytes:
 
 def open_message(end: Neighbour, hold_time: int = 240) -> bytes:
     """Return the OPEN that BIRD sends at one end of a session, without graceful restart; `hold_time` in seconds."""
-    asn, capabilities = end.speaker.asn, [
-        scapy_bgp.BGPCapMultiprotocol(afi=1, safi=1),
-        scapy_bgp.BGPCapGeneric(code=2),
-        scapy_bgp.BGPCapFourBytesASN(asn=end.speaker.asn),
-    ]  # fmt: skip
+    asn = end.speaker.asn
+    capabilities = [scapy_bgp.BGPCapMultiprotocol(afi=1, safi=1), scapy_bgp.BGPCapGeneric(code=2)]
+    if end.options.role and end.peer.external:
+        capabilities.append(scapy_bgp.BGPCapGeneric(code=9, cap_data=bytes([_ROLES.index(end.options.role)])))
+    capabilities.append(scapy_bgp.BGPCapFourBytesASN(asn=asn))
     sends, takes = end.options.add_path, end.other.options.add_path
     if sends or takes:
         capabilities.append(scapy_bgp.BGPCapGeneric(code=69, cap_data=b"\0\1\1" + bytes([takes + 2 * sends])))
@@ -140,6 +141,8 @@ def _path_attributes(attributes: Attributes, next_hop: bool = True) -> list[Any]
         out.append(_attribute(0x80, 9, scapy_bgp.BGPPAOriginatorID(originator_id=attributes.originator_id)))
     if attributes.cluster_list:
         out.append(_attribute(0x80, 10, b"".join(IPv4Address(c).packed for c in attributes.cluster_list)))
+    if attributes.otc is not None:
+        out.append(_attribute(0xC0, 35, attributes.otc.to_bytes(4, "big")))
     return out
 
 
@@ -256,5 +259,5 @@ def _read_attributes(values: dict[int, bytes], hop: bytes | None) -> Attributes:
         tuple(_as_path(values.get(2, b""))), str(ip_address(hop)) if hop else "", number(5), number(4),
         ORIGINS[values[1][0]], str(IPv4Address(values[9])) if 9 in values else None,
         tuple(str(IPv4Address(word)) for word in words(10)),
-        tuple(_NAMES.get(code, f"{code >> 16}:{code & 0xFFFF}") for code in codes),
+        tuple(_NAMES.get(code, f"{code >> 16}:{code & 0xFFFF}") for code in codes), number(35),
     )  # fmt: skip

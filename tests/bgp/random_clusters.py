@@ -124,6 +124,10 @@ class Cluster:
         draw, core = self.random, list(self.routers)
         for i in range(draw.randint(0, 4)):
             self.between(draw.choice(core), self.router(65500 + i), link=True)
+        for i in range(draw.choice([0, 0, 2, 5])):  # customers of the same two, who give nothing on
+            customer = self.router(65550 + i)
+            for up in core[:2]:
+                self.between(up, customer, Options(role="provider"), Options(role="customer"), link=True)
         if self.chance(0.3):
             a, b = draw.choice(core), self.router(65600)
             self.subnets.append(Subnet("igp", 31, {a.name: "172.17.0.0", b.name: "172.17.0.1"}, igp=True, cost=9))
@@ -136,10 +140,10 @@ class Cluster:
         """Give a few sessions options of their own."""
         draw = self.random
         for place in draw.sample(range(len(self.sessions)), min(len(self.sessions), draw.choice([0, 0, 1, 3]))):
-            opts = Options(**{draw.choice(["prepend", "local_pref_in", "max_as_path_in", "allowas_in"]): 2})
+            chosen = {draw.choice(["prepend", "local_pref_in", "max_as_path_in", "allowas_in"]): 2}
             session = self.sessions[place]
             side = draw.choice(["a_opts", "b_opts"])
-            self.sessions[place] = session._replace(**{side: opts._replace(rr_client=getattr(session, side).rr_client)})
+            self.sessions[place] = session._replace(**{side: getattr(session, side)._replace(**chosen)})
 
     def originate(self) -> tuple[Origination, ...]:
         plain = [Origination(router.name, f"10.{100 + i}.0.0/24", self.random.choice([
