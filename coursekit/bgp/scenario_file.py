@@ -216,8 +216,8 @@ class _Reader(Checks):
             self.wrong(f"{place} goes from {addresses[0]} to {addresses[1]}: one is IPv4, the other IPv6")
         a_opts, b_opts = (self.options(item.get(f"{end}_opts"), f"{place}: {end}_opts") for end in "ab")
         if a_opts.role and b_opts.role and ROLES[a_opts.role] != b_opts.role:
-            self.wrong(f"{place} makes {a} the {a_opts.role} and {b} the {b_opts.role} of the other: daemons refuse such "
-                       f"a session (RFC 9234); {b} must be the {ROLES[a_opts.role]}")  # fmt: skip
+            self.wrong(f"{place} makes {a} the {a_opts.role} and {b} the {b_opts.role} of the other, which no daemon "
+                       f"takes (RFC 9234); {b} must be the {ROLES[a_opts.role]}")  # fmt: skip
         self.sessions[name] = Session(name, a, b, addresses[0], addresses[1], a_opts, b_opts)
         return self.sessions[name]
 

@@ -84,7 +84,8 @@ def test_a_leak_is_refused_where_it_arrives() -> None:
     ("role", "otc", "kept", "passed"),
     [("customer", None, 65002, ()), ("customer", 7, 7, ()), ("peer", None, 65002, ()), ("peer", 65002, 65002, ()),
      ("peer", 7, None, ()), ("provider", 7, None, ()), ("rs", 7, None, ()), ("rs-client", None, 65002, ()),
-     ("provider", None, None, ("up", "across", "down")), (None, 7, 7, ()), (None, None, None, ("up", "across", "down"))],
+     ("provider", None, None, ("up", "across", "down")), (None, 7, 7, ()),
+     (None, None, None, ("up", "across", "down"))],
 )  # fmt: skip
 def test_each_role_takes_in_and_passes_on(role: Role | None, otc: int | None, kept: int | None,
                                           passed: tuple[str, ...]) -> None:  # fmt: skip
