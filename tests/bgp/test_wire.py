@@ -52,6 +52,7 @@ ATTRIBUTES = st.builds(
     origin=st.sampled_from(["igp", "egp", "incomplete"]), originator_id=st.none() | IPV4,
     cluster_list=st.lists(IPV4, max_size=5).map(tuple),
     communities=st.lists(st.sampled_from(["no-export", "no-advertise", "64512:100", "0:65535"]), max_size=3).map(tuple),
+    otc=st.none() | ASNS,
 )  # fmt: skip
 
 
