@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+from coursekit.cluster.carrier import set_down
 from coursekit.cluster.network import Filter, Network
 from coursekit.cluster.relearn import relearn
 from coursekit.cluster.tables import Link, Route
@@ -55,7 +56,7 @@ def _tunnel(network: Network, node: str) -> Link:
     return found
 
 
-def _underlay_port(network: Network, node: str) -> tuple[str, str, str]:
+def underlay_port(network: Network, node: str) -> tuple[str, str, str]:
     """Return a node's underlay device, and the host and device that it is plugged into."""
     inside = set(network.pods())
     for link in network.host(node).tables.links:
@@ -201,14 +202,14 @@ def node_mtu(network: Network, mtu: int = 1400, node: str | None = None) -> Netw
     """The nodes' own eth0 was lowered after the tunnels were made."""
     _check_mtu(mtu)
     for name in network.nodes() if node is None else (chosen_node(network, node),):
-        network = _with_link(network, name, _underlay_port(network, name)[0], mtu=mtu)
+        network = _with_link(network, name, underlay_port(network, name)[0], mtu=mtu)
     return network
 
 
 def port_mtu(network: Network, node: str | None = None, mtu: int = 1400) -> Network:
     """The switch port of a node takes shorter packets than everybody believes."""
     _check_mtu(mtu)
-    _, switch, port = _underlay_port(network, chosen_node(network, node, 1 if node is None else 0))
+    _, switch, port = underlay_port(network, chosen_node(network, node, 1 if node is None else 0))
     network = _with_link(network, switch, port, mtu=mtu)
     bridge = network.host(switch).link(port).master
     if bridge is None:
@@ -232,7 +233,7 @@ def icmp_filtered(network: Network, node: str | None = None) -> Network:
 
 def protocol_4_filtered(network: Network, node: str | None = None) -> Network:
     """The network between the nodes drops IP protocol 4, as some clouds do."""
-    _, switch, port = _underlay_port(network, chosen_node(network, node))
+    _, switch, port = underlay_port(network, chosen_node(network, node))
     return _with_filter(network, switch, Filter("ingress", 4, port))
 
 
@@ -240,12 +241,3 @@ def receiver_without_tunnel(network: Network, node: str | None = None) -> Networ
     """A node's tunnel device is down."""
     one = chosen_node(network, node, 1 if node is None else 0)
     return set_down(network, one, [_tunnel(network, one).name])
-
-
-def set_down(network: Network, name: str, devices: list[str]) -> Network:
-    """Return a network where devices of a host are down; the kernel removes the routes over them."""
-    for device in devices:
-        flags = tuple(f for f in network.host(name).link(device).flags if f not in ("UP", "LOWER_UP"))
-        network = _with_link(network, name, device, flags=flags)
-    routes = tuple(r for r in network.host(name).tables.routes if r.dev not in devices)
-    return network.change(name, {"routes": routes})

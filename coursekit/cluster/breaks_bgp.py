@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from coursekit.cluster.breaks import chosen_node, set_down
+from coursekit.cluster.breaks import chosen_node, underlay_port
+from coursekit.cluster.carrier import set_down
 from coursekit.cluster.learned import Event
 from coursekit.cluster.network import Network
 from coursekit.cluster.options import make_profile
@@ -45,9 +46,9 @@ def session_lost(network: Network, node: str | None = None, peer: str | None = N
 def node_down(network: Network, node: str | None = None, death: str = "cable", waited: int = 0) -> Network:
     """A node is gone: cable pulled, shut down cleanly, or only its BIRD killed.
 
-    `death`: "cable" tells nobody, and BGP peers notice after the hold time of 240 s; "clean" says goodbye; "killed"
-    is BIRD alone: pods and kernel live on, and peers keep the routes for the restart time of 120 s. `waited` is how
-    many seconds ago it was.
+    `death`: "cable" is the switch port's: it tells nobody, and BGP peers notice after the hold time of 240 s; "clean"
+    is the whole machine, and its BIRD says goodbye; "killed" is BIRD alone: pods and kernel live on, and peers keep
+    the routes for the restart time of 120 s. `waited` is how many seconds ago it was.
     """
     one = chosen_node(network, node, 1 if node is None else 0)
     if death not in DEATHS:
@@ -60,6 +61,9 @@ def node_down(network: Network, node: str | None = None, death: str = "cable", w
         network = relearn(network, learning_of(network).after(Event("router_down", (one, death), graceful, settled)))
     if death == "killed":
         return network
+    if death == "cable":
+        _, switch, port = underlay_port(network, one)
+        return set_down(network, switch, [port])
     for name in (one, *network.pods(one)):
         network = set_down(network, name, [link.name for link in network.host(name).tables.links])
     return network

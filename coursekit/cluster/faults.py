@@ -90,13 +90,16 @@ def fault(name: str, **options: Any) -> Fault:
 def apply(network: Network, *faults: str | Fault, **options: Any) -> Network:
     """Return `network` with all `faults` in place; `options` go with a single fault given by name.
 
-    Raises CourseError where a fault cannot be: an unknown node, or nothing of that kind there to break.
+    Raises CourseError where a fault cannot be: an unknown node, nothing there to break, or nothing changed.
     """
     if options and (len(faults) != 1 or not isinstance(faults[0], str)):
         raise CourseError("Options go with one fault given by name; for several, use fault(name, option=…) for each.")
     for given in faults:
         one = fault(given, **options) if isinstance(given, str) else given
-        network = FAULTS[one.name].breaks(network, **dict(one.options))
+        broken = FAULTS[one.name].breaks(network, **dict(one.options))
+        if broken == network:
+            raise CourseError(f"The fault {one} changes nothing here: all of it is so already. Give it other options.")
+        network = broken
     return network
 
 

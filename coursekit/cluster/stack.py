@@ -178,7 +178,7 @@ def _nobody_answers(world: World, going: Going, link: Link, hop: Address, packet
         why += f"; the sender would be told after {ARP_SECONDS:g} seconds, and stops waiting before"
     trip.lose(mark, why, *going.decisions)
     asker = asks.source_address(host, going.way, hop.version)
-    frame = _arp_request(link.mac or asks.NOBODY, asker, hop)
+    frame = None if "NO-CARRIER" in link.flags else _arp_request(link.mac or asks.NOBODY, asker, hop)
     note = f"{host.name} asks three times who has {hop}: no answer"
     trip.stop(Mark(host.name, link.name, "asks", frame, note, [going.decisions[-1]]))
     return complain(world, trip, host, mark, icmp.HOST_UNREACHABLE, packet) if in_time else []

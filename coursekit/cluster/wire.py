@@ -37,9 +37,9 @@ def transmit(world: World, event: Transmit) -> list[Event]:
     host, trip = world.host(event.host), event.trip
     link = host.link(event.device)
     mark = trip.stop(Mark(host.name, link.name, event.action, event.frame, event.note, list(event.decisions)))
-    if not link.up:
+    if not link.up or "NO-CARRIER" in link.flags:
         mark.frame = None
-        trip.lose(mark, f"{link.name} is down")
+        trip.lose(mark, f"{link.name} is down" if not link.up else f"{link.name} has no carrier: the cable is out")
         return []
     if link.kind == "vxlan":
         return tunnels.into_vxlan(world, trip, host, link, event.frame, mark)

@@ -53,8 +53,8 @@ def test_every_fault_has_a_line_and_options() -> None:
 
 
 def test_applicable_faults_depend_on_the_profile() -> None:
-    """host-gw has no tunnel to break, IPIP no FDB, flannel no BGP, and no profile at all no route."""
-    tunnel = {"vtep-mtu", "receiver-without-tunnel"}
+    """host-gw has no tunnel to break, IPIP no FDB, flannel no BGP, no profile at all no route; 1500 is no wrong MTU."""
+    tunnel = {"vtep-mtu", "receiver-without-tunnel", "pod-mtu"}
     vxlan = {"missing-neighbour", "missing-fdb", "stale-vtep-mac", "wrong-vni", "wrong-port"}
     assert set(FAULTS) - set(applicable(lab("flannel-vxlan"))) == BGP
     assert set(FAULTS) - set(applicable(lab("calico-ipip"))) == vxlan
@@ -99,6 +99,35 @@ def test_a_fault_happens_once() -> None:
             apply(LAB, fault(name), fault(name))
     with pytest.raises(CourseError, match="no tunnel device that is up"):
         apply(LAB, "receiver-without-tunnel", "receiver-without-tunnel")
+
+
+def test_a_fault_that_changes_nothing_is_refused() -> None:
+    """Pods that have an MTU of 1500 are not broken by giving them 1500."""
+    with pytest.raises(CourseError, match="The fault pod-mtu changes nothing here"):
+        apply(lab("host-gw"), "pod-mtu")
+
+
+def test_a_pulled_cable_leaves_the_node_alone() -> None:
+    """Without its cable node2 has no carrier, and routes marked so; its devices, addresses and neighbours stay."""
+    before, after = LAB.host("node2").tables, apply(LAB, "node-down").host("node2").tables
+    assert after.link("eth0").flags == ("NO-CARRIER", "BROADCAST", "MULTICAST", "UP")
+    assert {r.dev for r in after.routes if "linkdown" in r.flags} == {"eth0"}
+    assert [r.dst for r in after.routes] == [r.dst for r in before.routes]
+    assert (after.addresses, after.neighbours, after.fdb) == (before.addresses, before.neighbours, before.fdb)
+    away = ping(apply(LAB, "node-down"), "podB", "podA", wait=3)
+    assert (away.outcome.last_seen, away.outcome.symptom) == ("node2:flannel.1", "")
+
+
+def test_a_node_that_is_switched_off_takes_its_rows_along() -> None:
+    """Down devices have no routes and no neighbours, and the switch port has no carrier."""
+    off = apply(LAB, "node-down", death="clean")
+    tables = off.host("node2").tables
+    assert (tables.routes, tables.local_routes, tables.neighbours) == ((), (), ())
+    assert not any(link.up for link in tables.links)
+    assert "NO-CARRIER" in off.host("router").link("sw2").flags
+    assert "LOWER_UP" in off.host("router").link("br0").flags
+    lonely = apply(network(load("two-racks")), "node-down", node="node3").host("router").tables  # alone in its rack
+    assert ["NO-CARRIER" in link.flags for link in lonely.links if link.kind == "bridge"] == [False, True]
 
 
 def test_options_go_with_one_fault() -> None:

@@ -255,7 +255,7 @@ def test_what_else_is_broken_stays_broken() -> None:
     assert [str(r) for r in net.host("node1").tables.routes if r.protocol == "bird"] == [
         "blackhole 10.244.0.0/24 proto bird"
     ]
-    dead = apply(network(calico(**ONE_AS)), fault("node-down", node="node1"), fault("mesh-left-on"))
+    dead = apply(network(calico(**ONE_AS)), fault("node-down", node="node1", death="clean"), fault("mesh-left-on"))
     assert [r for r in dead.host("node1").tables.routes if r.dev == "eth0"] == []
 
 
