@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -12,7 +12,6 @@ from coursekit.bgp.session import Options
 from coursekit.bgp.stubs import Stubs
 
 LOOPBACK, LINK = -1, -2
-Rank = tuple[int, int]
 
 
 def other_end(session: Session, name: str) -> tuple[str, str]:
@@ -32,9 +31,9 @@ class Likeness:
         self._numbers: dict[object, int] = {}
         self._sides: dict[object, tuple[int, int]] = {}
         self._kept: dict[int, tuple[Options, int]] = {}
-        self._place, self._ends = self._addresses(scenario)
+        self._ends = self._addresses(scenario)
         self._ids = sorted(address_key(self._routers[name].router_id) for name in self._active)
-        self._rivals: dict[str, list[tuple[int, int]]] = {}
+        self._holders = Counter(router.router_id for router in scenario.routers)
         # Sessions between silent stubs carry only what one of the two originates: counted here, by their numbers.
         self.between = Counter[int]()
         self._between: dict[str, dict[int, int]] = {name: {} for name in stubs.silent}
@@ -47,15 +46,13 @@ class Likeness:
                 mine[here] = mine.get(here, 0) + 1
                 theirs[there] = theirs.get(there, 0) + 1
 
-    def _addresses(self, scenario: Scenario) -> tuple[dict[str, int], dict[str, int]]:
-        """Return the subnet of each address by number, and a number for each address that says how it is connected."""
+    def _addresses(self, scenario: Scenario) -> dict[str, int]:
+        """Return a number for each address that says whose it could be, and how it is connected."""
         lans: dict[str, tuple[int, ...]] = dict.fromkeys(self._routers, ())
-        place, ends = dict[str, int](), dict[str, int]()
+        ends = dict[str, int]()
         for number, subnet in enumerate(scenario.subnets):
-            for name, address in subnet.members.items():
-                place[address] = number
-                if subnet.lan:
-                    lans[name] += (number,)
+            for name in subnet.members if subnet.lan else ():
+                lans[name] += (number,)
         # An AS that is one router's alone stands in no path but those of its own prefixes.
         about = {name: self.number((router.asn if self._members[router.asn] > 1 else None, lans[name]))
                  for name, router in self._routers.items()}  # fmt: skip
@@ -63,9 +60,9 @@ class Likeness:
             for name, address in subnet.members.items():
                 ends[address] = self.number(("end", about[name], number if subnet.lan else LINK))
         for name, router in self._routers.items():
-            if router.router_id not in place:
+            if router.router_id not in ends:
                 ends[router.router_id] = self.number(("end", about[name], LOOPBACK))
-        return place, ends
+        return ends
 
     def number(self, value: object) -> int:
         """Return the number of a value, from 1: cheaper to hash and to compare."""
@@ -80,10 +77,10 @@ class Likeness:
         """Return a number for all that matters of a session but who is at its ends, as each end sees it."""
         name, _, _, a_addr, b_addr, a_opts, b_opts = session
         a, b = (self._of_options(a_opts), self._ends[a_addr]), (self._of_options(b_opts), self._ends[b_addr])
-        both = self._delays.get(name) if self._delays else None, self._place.get(a_addr) == self._place.get(b_addr)
-        if (a, b, both) not in self._sides:
-            self._sides[a, b, both] = self.number((a, b, both)), self.number((b, a, both))
-        return self._sides[a, b, both]
+        delay = self._delays.get(name) if self._delays else None
+        if (a, b, delay) not in self._sides:
+            self._sides[a, b, delay] = self.number((a, b, delay)), self.number((b, a, delay))
+        return self._sides[a, b, delay]
 
     def from_side(self, session: Session, name: str) -> int:
         """Return the number of a session as one of its ends sees it: to a silent receiver the same will be sent."""
@@ -103,27 +100,15 @@ class Likeness:
     def kind(self, originations: Sequence[Origination]) -> object:
         """Return what the run of a prefix depends on: of two with one kind, every comparison of ids falls alike.
 
-        An originator's id meets those of active routers, its address those of a neighbour's active peers.
+        An originator's id meets those of active routers; its addresses meet each other, on parallel sessions.
         """
         name, _, attributes = originations[0]
-        if len(originations) > 1 or name in self._active:
+        router_id = self._routers[name].router_id
+        if len(originations) > 1 or name in self._active or self._holders[router_id] > 1:
             return tuple((origination.router, origination.attributes) for origination in originations)
-        told = [(peer, self.from_side(session, name), _rank(self._rivals_at(peer), address_at(session, name)))
-                for session in self._sessions[name] for peer, _ in [other_end(session, name)] if peer in self._active]
+        up = [session for session in self._sessions[name] if other_end(session, name)[0] in self._active]
+        own = sorted(address_key(session[3] if session[1] == name else session[4]) for session in up)
+        told = [(other_end(session, name)[0], self.from_side(session, name),
+                 bisect_left(own, address_key(session[3] if session[1] == name else session[4]))) for session in up]
         others = self.hears(name) if name in self._stubs.unheard else frozenset(self._between[name].items())
-        return attributes, _rank(self._ids, self._routers[name].router_id), tuple(told), others
-
-    def _rivals_at(self, name: str) -> list[tuple[int, int]]:
-        if name not in self._rivals:
-            ends = [other_end(session, name) for session in self._sessions[name]]
-            self._rivals[name] = sorted(address_key(address) for peer, address in ends if peer in self._active)
-        return self._rivals[name]
-
-
-def address_at(session: Session, name: str) -> str:
-    """Return a router's own address on a session."""
-    return session[3] if session[1] == name else session[4]
-
-
-def _rank(among: Sequence[tuple[int, int]], address: str) -> Rank:
-    return bisect_left(among, address_key(address)), bisect_right(among, address_key(address))
+        return attributes, bisect_left(self._ids, address_key(router_id)), tuple(told), others

@@ -12,13 +12,13 @@ import pytest
 
 from coursekit.bgp import closed_forms, topologies, wire
 from coursekit.bgp.decision import NOTHING
-from coursekit.bgp.groups import Action, GroupedNetwork
+from coursekit.bgp.groups import GroupedNetwork
 from coursekit.bgp.scenario import Scenario, take
 from coursekit.bgp.schedule import ByDelay
 from coursekit.errors import CourseError
+from tests.bgp.lookalikes import TRAPS, Steps
 from tests.bgp.random_clusters import Cluster
 
-Steps = list[list[Action]]
 FAILURES: dict[str, Steps] = {
     "a node dies and returns": [[], [{"op": "router_down", "router": "n2"}], [{"op": "router_up", "router": "n2"}]],
     "two nodes die": [[], [{"op": "router_down", "router": "n1"}, {"op": "router_down", "router": "n3"}]],
@@ -104,6 +104,13 @@ def _shown(message: Any) -> tuple[Any, ...]:
 def test_groups_equal_the_plain_engine(scenario: Scenario, name: str, steps: Steps) -> None:
     """Counts and sessions of every step, tables, and messages with their times are those of the plain engine."""
     assert compare(scenario, steps), name
+
+
+@pytest.mark.parametrize(("name", "scenario", "steps", "profile", "delays"), TRAPS, ids=[trap[0] for trap in TRAPS])
+def test_what_only_looks_alike_is_told_apart(name: str, scenario: Scenario, steps: Steps, profile: str,
+                                             delays: dict[str, int]) -> None:  # fmt: skip
+    """Where one router of many is treated otherwise, by a rule, an id, a delay or the wiring, all is still exact."""
+    assert compare(scenario, steps, profile, delays, seen=9), name
 
 
 @pytest.mark.parametrize(("scenario", "sessions"), NETWORKS, ids=lambda value: getattr(value, "id", None))

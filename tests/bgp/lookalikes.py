@@ -1,0 +1,115 @@
+"""Networks in which routers look alike that are not, each for another reason."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from coursekit.bgp import topologies
+from coursekit.bgp.groups import Action
+from coursekit.bgp.igp import Subnet
+from coursekit.bgp.scenario import Router, Scenario, Session
+from coursekit.bgp.scenario_file import parse
+from coursekit.bgp.session import Options
+
+Steps = list[list[Action]]
+
+
+def _with(scenario: Scenario, **changes: Any) -> Scenario:
+    """Return a scenario with the options of one session changed: `a_opts` or `b_opts`, of the session `named`."""
+    named = changes.pop("named")
+    return replace(scenario, sessions=tuple(session._replace(**changes) if session.id == named else session
+                                            for session in scenario.sessions))  # fmt: skip
+
+
+def _fabric(**more: Any) -> Scenario:
+    return _with(topologies.leaf_spine(5, 2), named="n2-s1", **more)
+
+
+def _lent(leaves: int) -> Scenario:
+    """Return a fabric of which each leaf also has a neighbour of the spines' AS that knows nobody else."""
+    fabric = topologies.leaf_spine(leaves, 2)
+    near = [Router(f"x{i}", topologies.SPINE_AS, f"10.9.0.{i}", f"10.9.0.{i}") for i in range(1, leaves + 1)]
+    subnets = [Subnet(f"x{i}", 31, {f"n{i}": f"10.8.{i}.0", f"x{i}": f"10.8.{i}.1"}) for i in range(1, leaves + 1)]
+    sessions = [Session(f"x{i}", f"n{i}", f"x{i}", f"10.8.{i}.0", f"10.8.{i}.1") for i in range(1, leaves + 1)]
+    return replace(fabric, routers=(*fabric.routers, *near), subnets=(*fabric.subnets, *subnets),
+                   sessions=(*fabric.sessions, *sessions))  # fmt: skip
+
+
+def _one_as(scenario: Scenario, *names: str) -> Scenario:
+    return replace(scenario, routers=tuple(replace(router, asn=65000) if router.name in names else router
+                                           for router in scenario.routers))  # fmt: skip
+
+
+def _twice_linked(n: int) -> Scenario:
+    """Return nodes with two sessions each to a ToR; of every other node the addresses stand the other way round."""
+    rack = topologies.tor(n)
+    subnets, sessions = list(rack.subnets), list(rack.sessions)
+    for i in range(1, n + 1):
+        tor, node = (f"172.{16 if i % 2 else 15}.{100 + i}.{side}" for side in (0, 1))
+        subnets.append(Subnet(f"k{i}", 31, {"tor": tor, f"n{i}": node}))
+        sessions.append(Session(f"t{i}", "tor", f"n{i}", tor, node))
+    return replace(rack, subnets=tuple(subnets), sessions=tuple(sessions))
+
+
+def _two_providers(n: int) -> Scenario:
+    """Return customers of two providers that prepend to the first: there the ids of customer and peer are compared."""
+    ids = {"n1": 3, "n2": 9, "p1": 8, "p2": 5, **{f"n{i}": 10 + i for i in range(3, n + 1)}}
+    return parse({
+        "routers": [{"name": name, "asn": 65000 + i, "router_id": f"10.0.0.{i}"} for name, i in ids.items()],
+        "lans": [{"id": "lan", "members": {name: f"10.0.0.{i}" for name, i in ids.items()}}],
+        "sessions": [{"a": "p1", "b": "p2", "a_opts": {"role": "peer"}, "b_opts": {"role": "peer"}}] + [
+            {"a": p, "b": f"n{i}", "a_opts": {"role": "provider"},
+             "b_opts": {"role": "customer", "prepend": int(p == "p1")}}
+            for p in ("p1", "p2") for i in range(1, n + 1)],
+        "originate": [{"router": f"n{i}", "prefix": topologies.block(i)} for i in range(1, n + 1)],
+    })[0]  # fmt: skip
+
+
+def _across(n: int) -> Scenario:
+    """Return clients over loopbacks, whose reflector reaches them only through the first of them."""
+    return parse({
+        "routers": [{"name": name, "asn": 1, "router_id": f"10.0.0.{i}"}
+                    for i, name in enumerate(("rr", *(f"n{i}" for i in range(1, n + 1))), 1)],
+        "links": [{"id": f"l{i}", "a": "n1" if i > 1 else "rr", "b": f"n{i}", "a_addr": f"172.16.{i}.0", "igp": True,
+                   "b_addr": f"172.16.{i}.1", "cost": i} for i in range(1, n + 1)],
+        "sessions": [{"id": f"s{i}", "a": "rr", "b": f"n{i}", "a_opts": {"rr_client": True}} for i in range(1, n + 1)],
+        "originate": [{"router": f"n{i}", "prefix": topologies.block(i)} for i in range(1, n + 1)],
+    })[0]  # fmt: skip
+
+
+def _two_lans(n: int) -> Scenario:
+    """Return clients of one reflector on two LANs, of which one will fail."""
+    places = {f"n{i}": f"10.{i % 2}.0.{i}" for i in range(1, n + 1)}
+    return parse({
+        "routers": [{"name": name, "asn": 1, "router_id": f"10.9.0.{i}"} for i, name in enumerate(("rr", *places), 1)],
+        "lans": [{"id": f"lan{lan}", "members": {"rr": f"10.{lan}.0.99"} | {
+            name: at for name, at in places.items() if at.startswith(f"10.{lan}.")}} for lan in (0, 1)],
+        "sessions": [{"id": f"s{name}", "a": "rr", "b": name, "a_addr": f"10.{at[3]}.0.99", "b_addr": at,
+                      "a_opts": {"rr_client": True}} for name, at in places.items()],
+        "originate": [{"router": name, "prefix": topologies.block(i)} for i, name in enumerate(places, 1)],
+    })[0]  # fmt: skip
+
+
+def _reordered(leaves: int) -> Scenario:
+    """Return a fabric of which half the leaves speak to their spines in the other order."""
+    fabric, half = topologies.leaf_spine(leaves, 3), leaves // 2 * 3
+    return replace(fabric, sessions=(*fabric.sessions[half:], *fabric.sessions[half - 1 :: -1]))
+
+
+LAN_FAILS: Steps = [[], [{"op": "link_down", "link": "lan1"}], [{"op": "router_down", "router": "n2"}]]
+DIES: Steps = [[], [{"op": "router_down", "router": "n3"}]]
+TRAPS: list[tuple[str, Scenario, Steps, str, dict[str, int]]] = [  # what looks alike, and is not
+    ("a spine that listens to a leaf", _fabric(a_opts=Options(allowas_in=1)), DIES, "rfc", {}),
+    ("a leaf that hides where its routes are from", _fabric(b_opts=Options(as_override=True)), DIES, "rfc", {}),
+    ("leaves that have a stub of the spines' AS", _lent(5), DIES, "rfc", {}),
+    ("leaves of one AS, and spines of one", _one_as(topologies.leaf_spine(5, 3), *(f"n{i}" for i in range(1, 6))), DIES,
+     "rfc", {}),
+    ("nodes of which two share an AS", _one_as(topologies.tor(6), "n4", "n5"), DIES, "gobgp", {}),
+    ("parallel sessions", _twice_linked(6), DIES, "rfc", {}),
+    ("ids on either side of a provider's", _two_providers(7), DIES, "rfc", {}),
+    ("a client that carries the others' packets", _across(5), DIES, "rfc", {}),
+    ("two LANs", _two_lans(7), LAN_FAILS, "rfc", {}),
+    ("a slow session", topologies.route_reflectors(6), DIES, "rfc", {"rr-n5": 50, "rr-n6": 70}),
+    ("leaves that hear their spines in another order", _reordered(6), DIES, "rfc", {}),
+]  # fmt: skip
