@@ -214,6 +214,8 @@ class Speaker:
             keep = path.peer.external and self.igp.connected(self.name, path.peer.address) is shared
         else:
             keep = self.igp.connected(self.name, path.attributes.next_hop) is shared
+        if self.profile.has("echo") and path.attributes.next_hop == neighbour.peer.address:
+            keep = False  # FRR writes its own address over one that would point back
         return path.attributes.next_hop if keep else neighbour.local_address
 
     def wanted(self, neighbour: Neighbour, prefix: str, memo: dict[object, Attributes | None]) -> dict[int, Attributes]:
