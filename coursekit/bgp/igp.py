@@ -98,6 +98,27 @@ class Igp:
             return None
         return self.distances(router).get(owner)
 
+    def gateway(self, router: str, address: str) -> str | None:
+        """Return the connected address through which a router's kernel reaches an address, None if there is no route.
+
+        Of several shortest ways it is the first, in the order of the subnets.
+        """
+        if self.connected(router, address):
+            return address
+        if self.cost(router, address) is None:
+            return None
+        owner = self.owner[address]
+        for subnet in self.attached[router]:
+            if subnet.up and subnet.lan and owner in subnet.members:
+                return subnet.members[owner]
+        whole = self.distances(router)[owner]
+        for subnet in self.attached[router]:
+            rest = whole - (0 if subnet.lan else subnet.cost)
+            for other, at in subnet.members.items() if subnet.up and subnet.igp else ():
+                if other != router and other not in self.down and self.distances(other).get(owner) == rest:
+                    return at
+        return None
+
     def distances(self, router: str) -> dict[str, int]:
         """Return the cost of the shortest path to every router that the IGP reaches (Dijkstra)."""
         if router not in self._distances:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 # Before the verbs: importing a module binds its name here, and some verbs are called as their module is.
+from coursekit.views.bgp import BgpView
 from coursekit.views.chain import LookupChain
 from coursekit.views.diff import PacketDiff
 from coursekit.views.frames import dissected
@@ -18,6 +19,8 @@ from coursekit.views.packet import PacketView
 from coursekit.views.table import TableView
 
 if TYPE_CHECKING:
+    from coursekit.bgp.scenario import Scenario
+    from coursekit.bgp.schedule import Schedule
     from coursekit.cluster.lookup import Lookup
     from coursekit.cluster.path import Decision, Journey
     from coursekit.packets.capture import Frame
@@ -73,6 +76,18 @@ def mtu(
     """
     given = frame_or_dissection_or_layers
     return MtuBar(given if isinstance(given, list | tuple) else dissected(given), link_mtu, title)
+
+
+def bgp(
+    scenario: Scenario, profile: str = "rfc", title: str = "", schedule: Schedule | None = None,
+    actions: Iterable[Any] = (),
+) -> BgpView:  # fmt: skip
+    """Draw how routes spread: who tells whom, what each router holds, and what it puts into the kernel.
+
+    `actions` happen after the scenario's own steps, one after the other: an action such as
+    {"op": "router_down", "router": "n2"}, a list of them, or a `Step`. `schedule` None delivers messages in order.
+    """
+    return BgpView(scenario, profile, title, schedule, actions)
 
 
 def curve(
