@@ -86,8 +86,8 @@ def event(given: Event, scenario: Scenario) -> str:
                 f"announce{'s' * (announced == 1)} what {'it has' if announced == 1 else 'they have'}: "
                 f"{count(given.updates, 'UPDATE')} {'leaves' if given.updates == 1 else 'leave'}.")  # fmt: skip
     if given.kind == "rest":
-        more = f", and what follows from it, {given.updates:,} UPDATE{'s' * (given.updates != 1)}" if given.updates else ""
-        return f"What is under way{more}, is not drawn message by message."
+        more = f" and {given.updates:,} more UPDATE{'s' * (given.updates != 1)}" if given.updates else ""
+        return f"What is under way{more} {'are' if more else 'is'} not drawn message by message."
     if given.kind in ("action", "timer"):
         what = action(given.action) if given.action else "A timer runs out"
         return f"{what}. {_at_once(given)}"
