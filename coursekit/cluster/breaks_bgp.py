@@ -92,7 +92,11 @@ def _needs_routers(network: Network) -> None:
         raise CourseError("This cluster has no router that could be a ToR; add one to [[routers]], or a gateway.")
 
 
-def bird_without_direct(network: Network, node: str | None = None) -> Network:
-    """A node's BIRD has no `protocol direct`: it cannot see its own subnets when it resolves next hops."""
+def bird_without_direct(network: Network, node: str | None = None, learn: bool = False) -> Network:
+    """A node's BIRD was not told of its own subnets, so that it cannot resolve the next hops of what it hears.
+
+    `protocol direct` is missing. With `learn` in `protocol kernel`, as Calico has it, the default route stands in.
+    """
     learning, one = learning_of(network), chosen_node(network, node)
-    return relearn(network, replace(learning, without=learning.without | {(one, "direct")}))
+    missing = {(one, "direct"), *(() if learn else ((one, "learn"),))}
+    return relearn(network, replace(learning, without=learning.without | missing))

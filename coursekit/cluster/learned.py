@@ -132,6 +132,8 @@ def _known(host: Host, without: set[str]) -> Known:
     """Return what a host's BIRD resolves next hops with: its subnets, and the routes that others wrote."""
     subnets = [(a.interface.network, NextHop(None, a.dev)) for a in host.addresses if "direct" not in without]
     learned = [(r.dst, NextHop(r.via, r.dev)) for r in host.routes if r.via is not None and r.protocol != "bird"]
+    if "learn" in without:
+        return subnets
     return [*subnets, *(row for row in learned if row[0].prefixlen or "default" not in without)]
 
 

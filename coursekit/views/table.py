@@ -1,4 +1,4 @@
-"""A host's table as iproute2 prints it; with a look-up, which row wins and how far each row matches, bit by bit."""
+"""A table as iproute2 or birdc prints it; with a look-up, which row wins and how far each row matches, bit by bit."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from textwrap import wrap
 from typing import Any
 
+from coursekit.bgp import birdc
 from coursekit.cluster.lookup import Lookup, prefix_bits
 from coursekit.cluster.tables import FdbEntry, HostAddress, Link, Neighbour, Route
 from coursekit.errors import CourseError
@@ -20,11 +21,13 @@ _HEADS = {
     FdbEntry: ("MAC", "device", "leaves for", "as bridge fdb prints it"),
     Link: ("device", "kind", "MTU", "as ip link prints it"),
     HostAddress: ("device", "address", "scope", "as ip addr prints it"),
+    birdc.Route: ("destination", "next hop", "heard from", "birdc show route, in one line"),
+    birdc.Protocol: ("protocol", "kind", "state", "birdc show protocols"),
 }
 
 
 class TableView(View):
-    """Rows of `cluster.tables` (all of one kind), each as its columns and as iproute2 prints it.
+    """Rows of `cluster.tables` or `bgp.birdc` (all of one kind), each as its columns and as the program prints it.
 
     With `lookup`, the result of one of `cluster.lookup`'s functions over these rows, every row says whether it wins,
     matches or where it first differs. `marked` rows are pointed out.
@@ -117,6 +120,11 @@ def _cells(row: Any) -> tuple[str, ...]:
         return row.mac, row.dev, str(row.dst) if row.dst else f"port of {row.master}" if row.master else "itself"
     if isinstance(row, Link):
         return row.name, row.kind or "device", str(row.mtu)
+    if isinstance(row, birdc.Protocol):
+        return row.name, row.kind, " ".join(filter(None, (row.state, row.info)))
+    if isinstance(row, birdc.Route):
+        ways = ", ".join(via or f"on {dev}" for via, dev in row.hops) or row.kind
+        return f"{row.net}{' *' * row.primary}", ways, row.source or row.protocol
     return row.dev, str(row.interface), row.scope
 
 

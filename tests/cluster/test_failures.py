@@ -16,6 +16,8 @@ from tests.cluster.evidence import Captured, Evidence, packet_of, replay
 
 # Recordings whose tables say everything; the BPF program and the TUN process of the other IPIP ones are in no table.
 NAMES = (
+    "bgp-mesh bgp-mesh-left-on bgp-route-reflector bgp-tor-as-per-node bgp-tor-one-as bgp-two-racks "
+    "bgp-without-direct bgp-without-direct-learn "
     "calico-ipip calico-vxlan flannel-direct-routing flannel-vxlan flannel-vxlan-6.1 ipip-fixed-ttl "
     "ipip-pod-mtu-1500-df ipip-pod-mtu-1500-nodf ipip-protocol-4-filtered ipip-receiver-without-tunnel "
     "ipip-two-racks missing-fdb missing-neighbour missing-route mtu-1450 no-default-route no-overlay "
@@ -50,6 +52,11 @@ def racks(profile: str, **options: object) -> Cluster:
     return load("two-racks").with_profile(profile, **options)
 
 
+def three(**options: object) -> Cluster:
+    """The chapter's three nodes, which BIRD ran on."""
+    return load("chapter").with_profile("calico-bgp", **options)
+
+
 @dataclass(frozen=True)
 class Case:
     """How a recording is made from a cluster file, a profile and faults."""
@@ -63,7 +70,16 @@ class Case:
 FLANNEL = lan("flannel-vxlan")
 IPIP = lan("calico-ipip")
 NONE = lan("none")
+REFLECTOR = three(bgp="route-reflector", reflector="tor")
 CASES = {
+    "bgp-mesh": Case(three()),
+    "bgp-mesh-left-on": Case(three(), ("mesh-left-on",)),
+    "bgp-route-reflector": Case(REFLECTOR),
+    "bgp-tor-as-per-node": Case(three(bgp="tor")),
+    "bgp-tor-one-as": Case(three(bgp="tor"), ("nodes-in-one-as",)),
+    "bgp-two-racks": Case(racks("calico-bgp")),
+    "bgp-without-direct": Case(REFLECTOR, ("bird-without-direct",)),
+    "bgp-without-direct-learn": Case(REFLECTOR, (fault("bird-without-direct", learn=True),)),
     "calico-ipip": Case(IPIP),
     # recorded with Calico's numbers on flannel's wiring
     "calico-vxlan": Case(

@@ -283,9 +283,12 @@ def test_bgp_faults_are_the_options_by_another_name() -> None:
 
 
 def test_next_hops_are_resolved_without_bgp() -> None:
-    """Without `protocol direct` BIRD goes by the default route; without that one too the kernel gets `unreachable`."""
+    """Without `protocol direct` BIRD goes by a learned default route; without both the kernel gets `unreachable`."""
     net = network(calico())
-    round_about = apply(net, "bird-without-direct")
+    blind = apply(net, "bird-without-direct")
+    assert ways(blind) == ["unreachable 10.244.1.0/24 proto bird"]
+    assert ping_line(ping(blind, "podA", "podB")) == "From 192.168.1.10 icmp_seq=1 Destination Host Unreachable"
+    round_about = apply(net, "bird-without-direct", learn=True)
     assert ways(round_about) == ["10.244.1.0/24 via 192.168.1.1 dev eth0 proto bird"]
     nowhere = apply(round_about, "no-default-route")
     assert ways(nowhere) == ["unreachable 10.244.1.0/24 proto bird"]

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coursekit import views
+from coursekit.bgp import birdc
 from coursekit.cluster.lookup import lookup, lookup_fdb, lookup_neighbour
 from coursekit.cluster.model import load
 from coursekit.cluster.profiles import tables
@@ -212,6 +213,26 @@ def test_kinds_are_all_covered() -> None:
     ]  # fmt: skip
     assert [type(row) for row in rows] == [Route, Neighbour, FdbEntry, Link, HostAddress]
     assert all(len(read(views.table([row]).figure()).all("th")) == 4 for row in rows)
+
+
+def test_what_birdc_printed() -> None:
+    """Sessions show their state and error; routes show next hops, from whom, and a star on the best path."""
+    said = recording("bgp-mesh-left-on").output("birdc-router")
+    sessions = views.table(birdc.protocols(said), title="router")
+    row = read(sessions.figure()).all("tbody")[0].all("tr")[-1]
+    assert [cell.text for cell in row.all("td")[:3]] == ["Node_192_168_1_12", "BGP", "up Established"]
+    paths = views.table(birdc.routes(said))
+    cells = [[cell.text for cell in row.all("td")[:3]] for row in read(paths.figure()).all("tbody")[0].all("tr")]
+    assert cells[3:5] == [
+        ["10.244.1.0/24 *", "192.168.1.10", "Node_192_168_1_10"],
+        ["10.244.1.0/24", "192.168.1.11", "Node_192_168_1_11"],
+    ]
+    blind = views.table(birdc.routes(recording("bgp-without-direct").output("birdc-node1")))
+    found = read(blind.figure()).all("tbody")[0].all("tr")[1].all("td")
+    assert [cell.text for cell in found[:3]] == ["10.244.1.0/24 *", "unreachable", "192.168.1.1"]
+    for view in (sessions, paths, blind):
+        assert offences(view.figure()) == []
+        assert max(map(len, str(view).splitlines())) <= 100
 
 
 def test_size(record_property: Any) -> None:
