@@ -30,10 +30,14 @@ def send(
     `wait` is how many seconds the sender listens for an answer (ping's -W); a "Host Unreachable" after a vain ARP
     takes three. Raises CourseError for an unknown host, bytes that are no IP packet, or bridges that form a loop.
     """
+    return send_in(World(network, draws or FixedDraws(), wait), packet, src)
+
+
+def send_in(world: World, packet: bytes | Probe, src: str) -> Journey:
+    """Send a packet where others have been before: translated flows are remembered, and fragments kept."""
     probe = packet if isinstance(packet, Probe) else Probe(packet, may_fragment=False)
-    network.host(src)
+    world.host(src)
     Datagram(probe.packet)
-    world = World(network, draws or FixedDraws(), wait)
     trip = Trip(src, probe.packet, probe=True)
     # A program's fragments leave one by one, each when the one before has come to rest (as on one CPU).
     for event in _step(world, Originate(trip, src, probe.packet, may_fragment=probe.may_fragment)):
@@ -74,7 +78,7 @@ def ping(
     `df` is ping's -M: True "do", False "dont", None ping's own "want" (DF set, but fragments what is too long itself).
     """
     draws = draws or FixedDraws()
-    target, source = _ends(network, src, dst)
+    target, source = ends(network, src, dst)
     about = f"{source} {target} {ident} {seq}".encode()
     packet = probes.echo_request(
         source, target, size=size, df=df is not False, ttl=ttl, tos=tos, ident=ident, seq=seq, payload=payload,
@@ -83,7 +87,7 @@ def ping(
     return send(network, Probe(packet, may_fragment=df is not True), src, wait=wait, draws=draws)
 
 
-def _ends(network: Network, src: str, dst: str) -> tuple[Address, Address]:
+def ends(network: Network, src: str, dst: str) -> tuple[Address, Address]:
     """Return the destination address, and the one that `src` would use towards it."""
     host = network.host(src)
     version = None
@@ -110,7 +114,7 @@ def traceroute(
 ) -> list[Hop]:
     """Return the hops that `traceroute -n -q 1` shows: one UDP probe per TTL, until something says "unreachable"."""
     draws = draws or FixedDraws()
-    target, source = _ends(network, src, dst)
+    target, source = ends(network, src, dst)
     if not 1 <= max_hops <= 255:
         raise CourseError(f"A traceroute takes 1 to 255 hops; {max_hops} were asked for.")
     hops: list[Hop] = []

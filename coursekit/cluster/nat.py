@@ -44,7 +44,9 @@ def prerouting(world: World, host: Host, data: bytes, mark: Mark) -> bytes:
     if flow is None:
         return data
     mark.decisions.append(_undone(packet, flow))
-    return with_address(data, dst=flow.inside)
+    inside = with_address(data, dst=flow.inside)
+    known[_key(Datagram(inside)) or ()] = None  # on its way out no rule is asked about it
+    return inside
 
 
 def _undone(packet: Datagram, flow: Translation) -> Decision:
