@@ -101,7 +101,7 @@ class GroupedNetwork:
                 peer, _ = other_end(session, name)
                 if peer not in stands and peer in silent:
                     first = shared.setdefault((name, likeness.from_side(session, name)), session.id)
-                    counts[first] = counts.get(first, 0) + 1
+                    counts[first] = counts.get(first, 0) + count
                 elif peer in stands:
                     counts[session.id] = count * stands[peer]
                 if name in silent and peer in silent and (peer not in stands or session.a == name):

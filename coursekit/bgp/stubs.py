@@ -43,13 +43,7 @@ def find(scenario: Scenario, sessions: Mapping[str, list[Session]], profile: Pro
     most = 0 if profile.has("echo") else 1  # sessions of those who have nobody else to tell
     talks |= inside & external
     silent = {name for name in asn if name not in never and (len(sessions[name]) <= most or name not in talks)}
-    unheard = set[str]()
-    for name in asn:
-        if name in external and name not in never and name not in silent and _in_vain(name, sessions[name], asn):
-            # Its neighbours are all active: else what one of them hears from it would be missed.
-            peers = {session.b if session.a == name else session.a for session in sessions[name]}
-            if peers.isdisjoint(silent) and peers.isdisjoint(unheard):
-                unheard.add(name)
+    unheard = {name for name in external - silent - never if _in_vain(name, sessions[name], asn)}
     return Stubs(frozenset(silent), frozenset(unheard))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from coursekit.bgp import topologies
 from coursekit.bgp.groups import Action
@@ -15,25 +14,23 @@ from coursekit.bgp.session import Options
 Steps = list[list[Action]]
 
 
-def _with(scenario: Scenario, **changes: Any) -> Scenario:
-    """Return a scenario with the options of one session changed: `a_opts` or `b_opts`, of the session `named`."""
-    named = changes.pop("named")
-    return replace(scenario, sessions=tuple(session._replace(**changes) if session.id == named else session
-                                            for session in scenario.sessions))  # fmt: skip
+def _fabric(**changes: Options) -> Scenario:
+    """Return a fabric with other options on the sessions of its first spine with all leaves but one."""
+    fabric = topologies.leaf_spine(6, 2)
+    return replace(fabric, sessions=tuple(
+        session._replace(**changes) if session.a == "s1" and session.b != "n1" else session
+        for session in fabric.sessions))  # fmt: skip
 
 
-def _fabric(**more: Any) -> Scenario:
-    return _with(topologies.leaf_spine(5, 2), named="n2-s1", **more)
-
-
-def _lent(leaves: int) -> Scenario:
-    """Return a fabric of which each leaf also has a neighbour of the spines' AS that knows nobody else."""
+def _shared_customer(leaves: int) -> Scenario:
+    """Return a fabric whose leaves all have one more neighbour of the spines' AS, a customer that passes nothing on."""
     fabric = topologies.leaf_spine(leaves, 2)
-    near = [Router(f"x{i}", topologies.SPINE_AS, f"10.9.0.{i}", f"10.9.0.{i}") for i in range(1, leaves + 1)]
-    subnets = [Subnet(f"x{i}", 31, {f"n{i}": f"10.8.{i}.0", f"x{i}": f"10.8.{i}.1"}) for i in range(1, leaves + 1)]
-    sessions = [Session(f"x{i}", f"n{i}", f"x{i}", f"10.8.{i}.0", f"10.8.{i}.1") for i in range(1, leaves + 1)]
-    return replace(fabric, routers=(*fabric.routers, *near), subnets=(*fabric.subnets, *subnets),
-                   sessions=(*fabric.sessions, *sessions))  # fmt: skip
+    ends = [(f"n{i}", f"10.8.{i}.0", f"10.8.{i}.1") for i in range(1, leaves + 1)]
+    return replace(
+        fabric, routers=(*fabric.routers, Router("x", topologies.SPINE_AS, "10.9.0.1", "10.9.0.1")),
+        subnets=(*fabric.subnets, *(Subnet(f"x-{n}", 31, {n: here, "x": there}) for n, here, there in ends)),
+        sessions=(*fabric.sessions, *(Session(f"x-{n}", n, "x", here, there, Options(), Options(role="customer"))
+                                      for n, here, there in ends)))  # fmt: skip
 
 
 def _one_as(scenario: Scenario, *names: str) -> Scenario:
@@ -59,9 +56,10 @@ def _two_providers(n: int) -> Scenario:
         "routers": [{"name": name, "asn": 65000 + i, "router_id": f"10.0.0.{i}"} for name, i in ids.items()],
         "lans": [{"id": "lan", "members": {name: f"10.0.0.{i}" for name, i in ids.items()}}],
         "sessions": [{"a": "p1", "b": "p2", "a_opts": {"role": "peer"}, "b_opts": {"role": "peer"}}] + [
-            {"a": p, "b": f"n{i}", "a_opts": {"role": "provider"},
-             "b_opts": {"role": "customer", "prepend": int(p == "p1")}}
-            for p in ("p1", "p2") for i in range(1, n + 1)],
+            {"a": "p1", "b": f"n{i}", "a_opts": {"role": "provider"}, "b_opts": {"role": "customer", "prepend": 1}}
+            for i in range(1, n + 1)] + [
+            {"a": f"n{i}", "b": "p2", "a_opts": {"role": "customer"}, "b_opts": {"role": "provider"}}
+            for i in range(1, n + 1)],
         "originate": [{"router": f"n{i}", "prefix": topologies.block(i)} for i in range(1, n + 1)],
     })[0]  # fmt: skip
 
@@ -73,21 +71,21 @@ def _across(n: int) -> Scenario:
                     for i, name in enumerate(("rr", *(f"n{i}" for i in range(1, n + 1))), 1)],
         "links": [{"id": f"l{i}", "a": "n1" if i > 1 else "rr", "b": f"n{i}", "a_addr": f"172.16.{i}.0", "igp": True,
                    "b_addr": f"172.16.{i}.1", "cost": i} for i in range(1, n + 1)],
-        "sessions": [{"id": f"s{i}", "a": "rr", "b": f"n{i}", "a_opts": {"rr_client": True}} for i in range(1, n + 1)],
+        "sessions": [{"id": f"s{i}", "a": "rr", "b": f"n{i}", "a_opts": {"rr_client": True}} for i in range(n, 0, -1)],
         "originate": [{"router": f"n{i}", "prefix": topologies.block(i)} for i in range(1, n + 1)],
     })[0]  # fmt: skip
 
 
 def _two_lans(n: int) -> Scenario:
-    """Return clients of one reflector on two LANs, of which one will fail."""
-    places = {f"n{i}": f"10.{i % 2}.0.{i}" for i in range(1, n + 1)}
+    """Return clients of one reflector, all on two LANs: every other one has its session over the LAN that will fail."""
+    names = ["rr", *(f"n{i}" for i in range(1, n + 1))]
     return parse({
-        "routers": [{"name": name, "asn": 1, "router_id": f"10.9.0.{i}"} for i, name in enumerate(("rr", *places), 1)],
-        "lans": [{"id": f"lan{lan}", "members": {"rr": f"10.{lan}.0.99"} | {
-            name: at for name, at in places.items() if at.startswith(f"10.{lan}.")}} for lan in (0, 1)],
-        "sessions": [{"id": f"s{name}", "a": "rr", "b": name, "a_addr": f"10.{at[3]}.0.99", "b_addr": at,
-                      "a_opts": {"rr_client": True}} for name, at in places.items()],
-        "originate": [{"router": name, "prefix": topologies.block(i)} for i, name in enumerate(places, 1)],
+        "routers": [{"name": name, "asn": 1, "router_id": f"10.9.0.{i}"} for i, name in enumerate(names, 1)],
+        "lans": [{"id": f"lan{lan}", "members": {name: f"10.{lan}.0.{i}" for i, name in enumerate(names, 1)}}
+                 for lan in (0, 1)],
+        "sessions": [{"id": f"s{i}", "a": "rr", "b": f"n{i}", "a_opts": {"rr_client": True},
+                      "a_addr": f"10.{i % 2}.0.1", "b_addr": f"10.{i % 2}.0.{i + 1}"} for i in range(1, n + 1)],
+        "originate": [{"router": f"n{i}", "prefix": topologies.block(i)} for i in range(1, n + 1)],
     })[0]  # fmt: skip
 
 
@@ -102,7 +100,7 @@ DIES: Steps = [[], [{"op": "router_down", "router": "n3"}]]
 TRAPS: list[tuple[str, Scenario, Steps, str, dict[str, int]]] = [  # what looks alike, and is not
     ("a spine that listens to a leaf", _fabric(a_opts=Options(allowas_in=1)), DIES, "rfc", {}),
     ("a leaf that hides where its routes are from", _fabric(b_opts=Options(as_override=True)), DIES, "rfc", {}),
-    ("leaves that have a stub of the spines' AS", _lent(5), DIES, "rfc", {}),
+    ("leaves that share a customer", _shared_customer(5), DIES, "rfc", {}),
     ("leaves of one AS, and spines of one", _one_as(topologies.leaf_spine(5, 3), *(f"n{i}" for i in range(1, 6))), DIES,
      "rfc", {}),
     ("nodes of which two share an AS", _one_as(topologies.tor(6), "n4", "n5"), DIES, "gobgp", {}),
