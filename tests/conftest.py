@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from coursekit.lab.probe import probe
+
 ROOT = Path(__file__).resolve().parent.parent
 IN_CI = os.environ.get("CI", "").lower() not in ("", "0", "false")
 
@@ -39,9 +41,18 @@ def chromium() -> str | None:
     return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
+@cache
+def _no_lab() -> str:
+    """Return why neither root nor a user namespace can hold the lab here, or nothing."""
+    can = probe()
+    return "" if can.root.works or can.user.works else f"needs network namespaces: {can.user.said}"
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip, with the reason, what this machine cannot run."""
     if item.get_closest_marker("root") and (why := _no_namespaces()):
+        pytest.skip(why)
+    if item.get_closest_marker("namespaces") and (why := _no_lab()):
         pytest.skip(why)
     if item.get_closest_marker("browser") and not chromium():
         pytest.skip("needs Chromium (Debian: apt install chromium)")

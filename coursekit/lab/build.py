@@ -1,0 +1,106 @@
+"""From tables to the commands that build a host: `ip` and `bridge`, in batches, so that a lab is up in an instant.
+
+A cluster is what its profile puts in the tables; rows that the kernel or a daemon writes by itself are left to them.
+What changes later (a fault, a repair) is `cluster/commands.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from coursekit.cluster.commands import route_words, vxlan_words
+from coursekit.cluster.network import Host, Network
+from coursekit.cluster.tables import HostAddress, Link
+
+
+@dataclass
+class Script:
+    """Lines for `ip -batch` and `bridge -batch` on one host; each phase is done on all hosts before the next begins."""
+
+    devices: list[str] = field(default_factory=list)
+    tunnels: list[str] = field(default_factory=list)  # over IPv6 they ask whether the device beneath them has it
+    rows: list[str] = field(default_factory=list)
+    fdb: list[str] = field(default_factory=list)
+
+
+def scripts(network: Network, written: frozenset[str] = frozenset()) -> dict[str, Script]:
+    """Return what makes each host of `network` out of a namespace that has nothing but `lo`.
+
+    `written` names route protocols that a daemon writes itself, such as "bird".
+    """
+    return {name: _script(host, network, written) for name, host in network.hosts.items()}
+
+
+def _script(host: Host, network: Network, written: frozenset[str]) -> Script:
+    tables, script = host.tables, Script()
+    for link in tables.links:
+        made = script.tunnels if link.kind == "vxlan" else script.devices
+        made += _make(host.name, link, network)
+        script.rows += [f"link set dev {link.name} master {link.master}"] if link.master else []
+        script.rows += [f"link set dev {link.name} up"] if link.up else []
+    # A new bridge follows its smallest port until it is told otherwise.
+    script.rows += [f"link set dev {link.name} mtu {link.mtu}" for link in tables.links if link.kind == "bridge"]
+    script.rows += [_address(row) for row in tables.addresses if row.dev != "lo"]
+    commanded = [row for row in tables.routes if row.protocol != "kernel" and row.protocol not in written]
+    # Routes without a gateway come first: others may need them to reach theirs.
+    for row in sorted(commanded, key=lambda row: row.via is not None or bool(row.nexthops)):
+        script.rows.append(f"route add {route_words(row)}")
+    script.rows += [
+        f"neigh replace {row.dst} lladdr {row.lladdr} dev {row.dev} nud permanent"
+        for row in tables.neighbours
+        if row.state == "PERMANENT"
+    ]
+    script.fdb += [
+        f"fdb append {row.mac} dev {row.dev} dst {row.dst} self permanent" for row in tables.fdb if row.dst is not None
+    ]
+    return script
+
+
+def _address(row: HostAddress) -> str:
+    words = f"addr add {row.interface} dev {row.dev}"
+    words += f" brd {row.extra['broadcast']}" if "broadcast" in row.extra else ""
+    return words + (" nodad" if row.interface.version == 6 else "")
+
+
+def _make(host: str, link: Link, network: Network) -> Iterator[str]:
+    """Yield the line that makes a device; a pair of veths is made from that end which comes first."""
+    head = f"link add {link.name} index {link.ifindex} mtu {link.mtu} address {link.mac} type"
+    if link.kind == "veth":
+        there = network.cables[f"{host}:{link.name}"]
+        other, _, device = there.partition(":")
+        if there > f"{host}:{link.name}":
+            far = network.host(other).link(device)
+            yield (f"{head} veth peer name {device} index {far.ifindex} mtu {far.mtu} address {far.mac} "
+                   f"netns {other}")  # fmt: skip
+    elif link.kind == "bridge":
+        yield f"{head} bridge stp_state 0 mcast_snooping 0"
+    elif link.kind == "vxlan":
+        yield f"{head} vxlan {vxlan_words(link.info)}"
+    elif link.kind == "" and link.name != "lo":  # the way out of the cluster: a cable with nothing at its end
+        yield f"{head} veth peer name {link.name}-far"
+
+
+def settings(host: Host) -> dict[str, str]:
+    """Return the settings of a host before it has devices, by name under /proc/sys/net.
+
+    No reverse-path filter, no redirects, no limit on ICMP errors, bridges that do not ask iptables.
+    """
+    v6 = any(a.interface.version == 6 for a in host.tables.addresses)
+    forward = str(int(host.forwarding))
+    found = {"ipv4/icmp_ratelimit": "0", "ipv4/ip_forward": forward, "ipv6/icmp/ratelimit": "0"}
+    found |= {f"bridge/bridge-nf-call-{what}": "0" for what in ("iptables", "ip6tables", "arptables")}
+    for scope in ("all", "default"):
+        found |= {f"ipv4/conf/{scope}/{key}": "0" for key in ("rp_filter", "send_redirects", "accept_redirects")}
+        found |= {f"ipv6/conf/{scope}/{key}": "0" for key in ("accept_dad", "accept_ra", "accept_redirects")}
+        found |= {f"ipv6/conf/{scope}/disable_ipv6": str(int(not v6 or scope == "default"))}
+    return {**found, "ipv6/conf/all/forwarding": forward} if v6 else found
+
+
+def device_settings(host: Host) -> dict[str, str]:
+    """Return the settings of a host's devices: IPv6 where it has an IPv6 address, proxy ARP at Calico's pods."""
+    six = {a.dev for a in host.tables.addresses if a.interface.version == 6}
+    found = {f"ipv6/conf/{device}/disable_ipv6": "0" for device in sorted(six)}
+    for device in sorted(host.proxy_arp):
+        found |= {f"ipv4/conf/{device}/proxy_arp": "1", f"ipv4/neigh/{device}/proxy_delay": "0"}
+    return found

@@ -1,0 +1,1 @@
+"""What runs inside the sandbox, as its first process: standard library only, so that it starts in an instant."""

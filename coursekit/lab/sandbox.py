@@ -1,0 +1,144 @@
+"""The sandbox: Linux namespaces with one process inside that does what it is asked, and nothing that outlives us.
+
+unshare(1) makes user (unless we are root), network, mount and process namespaces; the agent in them ends when its
+stdin does, so a killed kernel leaves no process, namespace, device or mount behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any
+
+import coursekit
+from coursekit.errors import CourseError
+from coursekit.lab.probe import SEARCH_PATH, which
+
+_ROOM = Path(coursekit.__file__).parent.parent
+_START = f"import sys; sys.path.insert(0, {str(_ROOM)!r}); from coursekit.lab.inside.agent import main; main()"
+_NAMESPACES = ("--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
+_GOODBYE = 5.0  # seconds
+
+
+def command() -> list[str]:
+    """Return the command that starts the sandbox: the same for root and for others, but for the user namespace."""
+    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    # Any Python will do inside; a virtual environment may lie where only its owner looks.
+    python = sys.executable if os.access(sys.executable, os.X_OK) else which("python3") or "python3"
+    return ["unshare", *user, *_NAMESPACES, python, "-I", "-S", "-c", _START]
+
+
+class Sandbox:
+    """The client's end. Not for several threads at once: a lock lets one request through at a time."""
+
+    def __init__(self) -> None:
+        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed in close()
+        self._lock = threading.Lock()
+        self._count = 0
+        environment = {**os.environ, "PATH": SEARCH_PATH, "LC_ALL": "C"}
+        try:
+            self._process = subprocess.Popen(
+                command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._complaints, env=environment,
+                start_new_session=True, cwd="/", bufsize=0,
+            )  # fmt: skip
+        except OSError as error:
+            self._complaints.close()
+            raise CourseError(f"The lab cannot start: {error.filename or 'unshare'}: {error.strerror}.") from None
+        try:
+            self._read()
+        except BaseException:
+            self.close()
+            raise
+
+    def ask(self, op: str, **arguments: Any) -> Any:
+        """Let the agent do something and return what came of it.
+
+        Raises OSError's words as CourseError. An interrupt (Ctrl-C) ends what runs and leaves the sandbox usable.
+        """
+        with self._lock:
+            self._count += 1
+            number = self._count
+            self._write({"id": number, "op": op, **arguments})
+            try:
+                answer = self._answer_to(number)
+            except BaseException:
+                self._cancel(number)
+                raise
+        if "error" in answer:
+            raise CourseError(f"The lab could not do that: {answer['error']}.")
+        return answer["value"]
+
+    def _answer_to(self, number: int) -> dict[str, Any]:
+        while True:
+            answer = self._read()
+            if answer["id"] == number:
+                return answer
+
+    def _cancel(self, number: int) -> None:
+        """Let the agent drop what it does, and take its answer away; whoever does not answer is closed."""
+        try:
+            self._write({})
+            assert self._process.stdout is not None
+            if select.select([self._process.stdout], [], [], _GOODBYE)[0]:
+                self._answer_to(number)
+                return
+        except (CourseError, OSError):
+            pass
+        self.close()
+
+    def _write(self, message: dict[str, Any]) -> None:
+        if self._process.stdin is None or self._process.stdin.closed:
+            raise CourseError("This lab is down; start another with lab.up(cluster).")
+        data = json.dumps(message).encode()
+        view = memoryview(struct.pack("!I", len(data)) + data)
+        try:
+            while view:
+                view = view[self._process.stdin.write(view) or 0 :]
+        except BrokenPipeError:
+            raise self._gone() from None
+
+    def _read(self) -> dict[str, Any]:
+        (size,) = struct.unpack("!I", self._take(4))
+        found = json.loads(self._take(size))
+        assert isinstance(found, dict)
+        return found
+
+    def _take(self, size: int) -> bytes:
+        assert self._process.stdout is not None
+        got = bytearray()
+        while len(got) < size:
+            piece = self._process.stdout.read(size - len(got))
+            if not piece:
+                raise self._gone()
+            got += piece
+        return bytes(got)
+
+    def _gone(self) -> CourseError:
+        """Return why the agent is not there: what unshare or it said last."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(1)
+        self._complaints.seek(0)
+        lines = self._complaints.read().decode(errors="replace").strip().splitlines()
+        said = lines[-1] if lines else f"exit status {self._process.returncode}"
+        return CourseError(f"The lab cannot run here: {said}.")
+
+    def close(self) -> None:
+        """End everything that is inside; more than once does no harm."""
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+        try:
+            self._process.wait(_GOODBYE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._complaints.close()
