@@ -83,6 +83,12 @@ def _session(end: Neighbour, addresses: dict[str, str]) -> Iterator[str]:
         yield f"      bgp_local_pref = {options.local_pref_in};"
     yield "      accept; };"
     yield "    export filter {"
+    if options.as_override and end.peer.external:  # BIRD has no such option; prepending twice keeps the order
+        yield "      bgppath turned = +empty+; bgppath again = +empty+;"
+        yield f"      for int one in bgp_path do if one = {end.peer.asn} then turned = prepend(turned, {asn});"
+        yield "        else turned = prepend(turned, one);"
+        yield "      for int one in turned do again = prepend(again, one);"
+        yield "      bgp_path = again;"
     yield from (f"      bgp_path.prepend({asn});" for _ in range(options.prepend))
     for prefix, attributes in end.speaker.own.items():
         yield f"      if source = RTS_STATIC && net = {prefix} then {{"

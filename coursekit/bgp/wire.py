@@ -170,11 +170,12 @@ def messages(stream: bytes) -> Iterator[bytes]:
         at += length
 
 
-def read_update(data: bytes, add_path: bool | None = None) -> Wire:
+def read_update(data: bytes, add_path: bool | None = None, four_octets: bool = True) -> Wire:
     """Read one UPDATE, header included. CourseError if it is none, or damaged.
 
-    Whether prefixes have path ids was agreed on in the OPENs; None finds out by which of the two makes sense. scapy
-    only builds: it gives up on an AS_PATH of several segments.
+    Whether prefixes have path ids was agreed on in the OPENs; None finds out by which of the two makes sense.
+    Without `four_octets` AS numbers have two bytes, and AS4_PATH has those that do not fit (RFC 6793). scapy only
+    builds: it gives up on an AS_PATH of several segments.
     """
     if data[:16] != MARKER or len(data) < 23 or data[18] != 2 or int.from_bytes(data[16:18], "big") != len(data):
         raise CourseError(f"These {len(data)} bytes are no BGP UPDATE: a whole message of type 2 was expected.")
@@ -192,9 +193,10 @@ def read_update(data: bytes, add_path: bool | None = None) -> Wire:
             announced += _prefixes(values[14][5 + size :], 6 if values[14][1] == 2 else 4, add_path)
         if 15 in values:
             withdrawn += _prefixes(values[15][3:], 6 if values[15][1] == 2 else 4, add_path)
-        attributes = _read_attributes(values, hop) if 1 in values else None
+        attributes = _read_attributes(values, hop, 4 if four_octets else 2) if 1 in values else None
     except (ValueError, IndexError) as error:
-        raise CourseError(f"This UPDATE of {len(data)} bytes is damaged: {error}.") from None
+        why = "it ends too early" if isinstance(error, IndexError) else error
+        raise CourseError(f"This UPDATE of {len(data)} bytes is damaged: {why}.") from None
     return Wire(tuple(withdrawn), tuple(announced), attributes)
 
 
@@ -214,8 +216,11 @@ def _prefixes(data: bytes, version: int, add_path: bool | None) -> list[tuple[st
     if add_path is None:
         try:
             plain = _prefixes(data, version, False)
-        except ValueError:
-            return _prefixes(data, version, True)
+        except (ValueError, IndexError) as error:
+            try:
+                return _prefixes(data, version, True)
+            except (ValueError, IndexError):
+                raise error from None
         # Path ids read as prefixes give many a default route: four bytes of small numbers are full of zeros.
         return plain if len(set(plain)) == len(plain) else _prefixes(data, version, True)
     out, at, width = [], 0, 4 if version == 4 else 16
@@ -233,21 +238,22 @@ def _prefixes(data: bytes, version: int, add_path: bool | None) -> list[tuple[st
     return out
 
 
-def _as_path(data: bytes) -> Iterator[int | frozenset[int]]:
+def _as_path(data: bytes, width: int) -> Iterator[int | frozenset[int]]:
     at = 0
     while at < len(data):
         kind, count = data[at], data[at + 1]
-        numbers = [int.from_bytes(data[i : i + 4], "big") for i in range(at + 2, at + 2 + 4 * count, 4)]
-        at += 2 + 4 * count
+        after = at + 2 + width * count
+        numbers = [int.from_bytes(data[i : i + width], "big") for i in range(at + 2, after, width)]
+        at = after
         if at > len(data) or kind not in (1, 2):
-            raise ValueError("AS_PATH is no list of segments with four bytes per AS number")
+            raise ValueError(f"AS_PATH is no list of segments with {width} bytes per AS number")
         if kind == 1:
             yield frozenset(numbers)
         else:
             yield from numbers
 
 
-def _read_attributes(values: dict[int, bytes], hop: bytes | None) -> Attributes:
+def _read_attributes(values: dict[int, bytes], hop: bytes | None, width: int) -> Attributes:
     def number(code: int) -> int | None:
         return int.from_bytes(values[code], "big") if code in values else None
 
@@ -255,8 +261,11 @@ def _read_attributes(values: dict[int, bytes], hop: bytes | None) -> Attributes:
         return [values[code][i : i + 4] for i in range(0, len(values.get(code, b"")), 4)]
 
     codes = [int.from_bytes(word, "big") for word in words(8)]
+    path, wide = tuple(_as_path(values.get(2, b""), width)), tuple(_as_path(values.get(17, b""), 4))
+    if width == 2 and 0 < len(wide) <= len(path):
+        path = path[: len(path) - len(wide)] + wide
     return Attributes(
-        tuple(_as_path(values.get(2, b""))), str(ip_address(hop)) if hop else "", number(5), number(4),
+        path, str(ip_address(hop)) if hop else "", number(5), number(4),
         ORIGINS[values[1][0]], str(IPv4Address(values[9])) if 9 in values else None,
         tuple(str(IPv4Address(word)) for word in words(10)),
         tuple(_NAMES.get(code, f"{code >> 16}:{code & 0xFFFF}") for code in codes), number(35),
