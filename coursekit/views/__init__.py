@@ -11,17 +11,21 @@ from typing import TYPE_CHECKING, Any
 # Before the verbs: importing a module binds its name here, and some verbs are called as their module is.
 from coursekit.views.bgp import BgpView
 from coursekit.views.chain import LookupChain
+from coursekit.views.choice import choice_sheet, grid_sheet
 from coursekit.views.diff import PacketDiff
 from coursekit.views.frames import dissected
 from coursekit.views.journey import JourneyView
 from coursekit.views.mtu import MtuBar
 from coursekit.views.packet import PacketView
+from coursekit.views.sheet import Sheet
 from coursekit.views.table import TableView
 
 if TYPE_CHECKING:
     from coursekit.bgp.scenario import Scenario
     from coursekit.bgp.schedule import Schedule
+    from coursekit.cluster.choice import Choice
     from coursekit.cluster.lookup import Lookup
+    from coursekit.cluster.model import Cluster
     from coursekit.cluster.path import Decision, Journey
     from coursekit.packets.capture import Frame
     from coursekit.packets.fields import Dissection
@@ -102,6 +106,24 @@ def curve(
     return Curve(series, x, y, title)
 
 
+def sheet(
+    rows: Iterable[Sequence[Any]], head: Sequence[str], title: str = "", states: Iterable[str] = (),
+    notes: Iterable[str] = (),
+) -> Sheet:  # fmt: skip
+    """Draw a table of words; `states` marks each row "good", "first" (something to do first), "bad" or ""."""
+    return Sheet(rows, head, title, states=states, notes=notes)
+
+
+def choice(chosen: Choice, title: str = "") -> Sheet:
+    """Draw which modes remain under some answers, and what ruled each other one out."""
+    return choice_sheet(chosen, title)
+
+
+def grid(cluster: Cluster | str = "two-racks", title: str = "") -> Sheet:
+    """Draw the modes on their two axes: how routes are learned, and how packets are carried."""
+    return grid_sheet(cluster, title)
+
+
 def explore_mtu(*args: Any, **options: Any) -> Any:
     """Let the learner choose sizes and MTUs, and see what becomes of a packet."""
     from coursekit.views.forms import explore_mtu
@@ -121,3 +143,10 @@ def explore_profile(*args: Any, **options: Any) -> Any:
     from coursekit.views.forms import explore_profile
 
     return explore_profile(*args, **options)
+
+
+def explore_choice(*args: Any, **options: Any) -> Any:
+    """Let the learner answer questions about a network, or take a card, and see which modes remain and why."""
+    from coursekit.views.choice_form import explore_choice
+
+    return explore_choice(*args, **options)

@@ -105,7 +105,7 @@ class FaultForm(Form):
     def __init__(self, cluster: Cluster, source: str, target: str) -> None:
         self.cluster, self.source, self.target = cluster, source, target
         self.journey: Journey | None = None
-        self.fault = _dropdown("What is broken", [NO_FAULT, *FAULTS], NO_FAULT)
+        self.fault = dropdown("What is broken", [NO_FAULT, *FAULTS], NO_FAULT)
         self.profile = _profile(cluster)
         self.size = _number("ping -s (bytes of data)", 56, 0, _BIGGEST)
         super().__init__(fault=self.fault, profile=self.profile, size=self.size)
@@ -151,7 +151,7 @@ class MtuForm(Form):
         first = cluster.nodes[0]
         self.profile = _profile(cluster)
         self.size = _number("ping -s (bytes of data)", 1422, 0, _BIGGEST)
-        self.df = _dropdown("Don't Fragment", [("yes (ping -M do)", True), ("no (ping -M dont)", False)], True)
+        self.df = dropdown("Don't Fragment", [("yes (ping -M do)", True), ("no (ping -M dont)", False)], True)
         self.pod_mtu = _number("pod MTU", pod_mtu(cluster, first), MINIMUM, 65535)
         self.underlay = _number("underlay MTU", node_mtu(cluster, first), MINIMUM, 65535)
         self._fitting = self.pod_mtu.value
@@ -216,13 +216,14 @@ def explore_profile(
 _WIDE = {"description_width": "initial"}
 
 
-def _dropdown(name: str, options: Sequence[str | tuple[str, bool]], value: str | bool) -> Any:
+def dropdown(name: str, options: Sequence[str | tuple[str, bool]], value: str | bool) -> Any:
+    """Return a labelled control to choose one of `options`."""
     wide = W.Layout(width=f"{len(name) * 0.6 + 15:.0f}em")
     return W.Dropdown(options=list(options), value=value, description=name, style=_WIDE, layout=wide)
 
 
 def _profile(cluster: Cluster) -> Any:
-    return _dropdown("Profile", list(PROFILES), cluster.profile.name)
+    return dropdown("Profile", list(PROFILES), cluster.profile.name)
 
 
 def _number(name: str, value: int, least: int, most: int) -> Any:

@@ -1,0 +1,64 @@
+"""Situations to choose for: a story and what is known of the network. Which modes are right follows from `choose`."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from coursekit.cluster.choice import Choice, choose
+from coursekit.cluster.modes import mode
+from coursekit.cluster.options import suggestion
+from coursekit.errors import CourseError
+from coursekit.paths import data_dir
+
+
+@dataclass(frozen=True)
+class Card:
+    """A situation: `answers` go to `choose`."""
+
+    name: str
+    story: str
+    answers: Mapping[str, str]
+
+    @property
+    def choice(self) -> Choice:
+        """The verdicts that follow from what the card says."""
+        return choose(self.answers)
+
+    def judge(self, picked: Iterable[str] | str) -> list[str]:
+        """Say of each mode picked whether it holds here, with the reason; then which ones were not thought of."""
+        names = [picked] if isinstance(picked, str) else list(dict.fromkeys(picked))
+        choice, said = self.choice, []
+        for name in names:
+            verdict = choice[mode(name).name]
+            if verdict.remains:
+                needs = ", ".join(verdict.openings)
+                said.append(f"✓ {name}: nothing rules it out; let {needs} pass; {verdict.lost_mtu} bytes less MTU")
+                said += [f"  ! first {reason}" for reason in verdict.first]
+            else:
+                said += [f"✗ {name}: {reason}" for reason in verdict.out]
+        missed = [name for name in choice.remaining if name not in names]
+        if missed:
+            said.append(f"also right here: {', '.join(missed)}")
+        return said
+
+    def __str__(self) -> str:
+        return f"{self.name}. {self.story}"
+
+
+@cache
+def cards() -> tuple[Card, ...]:
+    """Return all cards of data/choice/cards.toml; the chapter's come first."""
+    data = tomllib.loads((data_dir() / "choice" / "cards.toml").read_text(encoding="utf-8"))
+    return tuple(Card(card["name"], card["story"], card["answers"]) for card in data["cards"])
+
+
+def card(name: str) -> Card:
+    """Return the card of that name, or whose name begins so; CourseError, listing all, if there is none."""
+    found = [c for c in cards() if c.name.lower().startswith(str(name).lower())]
+    if len(found) != 1:
+        names = [c.name for c in cards()]
+        raise CourseError(f"There is no card {name!r}{suggestion(str(name), names)}; there are {'; '.join(names)}.")
+    return found[0]
