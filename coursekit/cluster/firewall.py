@@ -139,7 +139,7 @@ def _joined(networks: Iterable[Any]) -> tuple[Network, ...]:
     """Join prefixes that touch; single hosts stay hosts, as people write them in rules."""
     every = sorted(dict.fromkeys(networks))
     hosts = [network for network in every if network.num_addresses == 1]
-    return (*hosts, *collapse_addresses(network for network in every if network.num_addresses > 1))
+    return (*collapse_addresses(network for network in every if network.num_addresses > 1), *hosts)
 
 
 def _net(network: Network) -> str:
@@ -152,4 +152,4 @@ def _any(networks: Iterable[Network]) -> str:
 
 def _words(networks: tuple[Network, ...]) -> str:
     shown = [str(n.network_address) if n.prefixlen == n.max_prefixlen else str(n) for n in networks]
-    return ", ".join(shown) if len(shown) <= 4 else f"{', '.join(shown[:3])} and {len(shown) - 3} more"
+    return ", ".join(shown) if len(shown) <= 6 else f"{', '.join(shown[:3])} and {len(shown) - 3} more"

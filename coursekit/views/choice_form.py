@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import ipywidgets as W  # noqa: N812
+
 from coursekit.cluster.cards import card, cards
 from coursekit.cluster.choice import QUESTIONS, Choice, choose
 from coursekit.views.choice import choice_sheet
@@ -26,6 +28,11 @@ class ChoiceForm(Form):
         self.ask = {q.key: dropdown(q.text, [UNASKED, *q.answers], UNASKED) for q in QUESTIONS.values()}
         self._dealt = NO_CARD
         super().__init__(card=self.card, **self.ask)
+        self.children[0].layout = W.Layout(
+            display="grid", grid_template_columns="repeat(auto-fit, minmax(40em, 1fr))", grid_gap="2px 24px"
+        )
+        for control in self.controls.values():
+            control.layout.width, control.style.description_width = "100%", "28em"
         if first is not None:
             self.card.value = card(first).name
 

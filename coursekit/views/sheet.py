@@ -46,7 +46,7 @@ class Sheet(View):
         signed = any(data["states"])
         rows = [[*([[SIGNS[s]]] if signed else []), *row] for s, row in zip(data["states"], data["rows"], strict=True)]
         head = [[name] for name in ([""] if signed else []) + data["head"]]
-        widths = _fit([max(len(line) for row in (head, *rows) for line in row[i] or [""]) for i in range(len(head))])
+        widths = _fit([[line for row in (head, *rows) for line in row[i]] for i in range(len(head))])
         lines = wrap(data["title"], WIDTH)
         shown = [_row(row, widths) for row in (head, *rows)]
         tall = any(len(part) > 1 for part in shown[1:])
@@ -71,16 +71,22 @@ def _lines(cell: Any) -> list[str]:
     return [str(line) for line in cell] if isinstance(cell, list | tuple) else str(cell).splitlines() or [""]
 
 
-def _fit(widths: list[int]) -> list[int]:
-    """Narrow the widest columns until a row fits."""
-    while sum(widths) + 2 * (len(widths) - 1) > WIDTH and max(widths) > _LEAST:
-        widths[widths.index(max(widths))] -= 1
+def _fit(columns: list[list[str]]) -> list[int]:
+    """Return widths: the widest columns are narrowed until a row fits, to their longest word if that suffices."""
+    widths = [max(map(len, lines), default=0) for lines in columns]
+    words = [max((len(word) for line in lines for word in line.split()), default=0) for lines in columns]
+    for least in words, [_LEAST] * len(columns):
+        while sum(widths) + 2 * (len(widths) - 1) > WIDTH:
+            wide = [i for i in range(len(widths)) if widths[i] > least[i]]
+            if not wide:
+                break
+            widths[max(wide, key=lambda i: widths[i])] -= 1
     return widths
 
 
 def _row(row: Sequence[Sequence[str]], widths: Sequence[int]) -> list[str]:
     cells = [
-        [part for line in cell for part in wrap(line, width, subsequent_indent=" ") or [""]]
+        [part for line in cell for part in wrap(line, width, subsequent_indent=" ", break_on_hyphens=False) or [""]]
         for cell, width in zip(row, widths, strict=True)
     ]
     high = max(map(len, cells))

@@ -16,9 +16,9 @@ from coursekit.errors import CourseError
 from coursekit.packets.capture import Frame
 from coursekit.packets.layout import dissect
 
-DRAWING = ("bgp", "packet", "diff", "table", "journey", "chain", "mtu", "curve")
-VERBS = (*DRAWING, "explore_mtu", "explore_fault", "explore_profile")
-MODULES = ("bgp", "packet", "diff", "table", "journey", "chain", "mtu", "curves", "forms")
+DRAWING = ("bgp", "packet", "diff", "table", "journey", "chain", "mtu", "curve", "sheet", "choice", "grid")
+VERBS = (*DRAWING, "explore_mtu", "explore_fault", "explore_profile", "explore_choice")
+MODULES = ("bgp", "packet", "diff", "table", "journey", "chain", "mtu", "curves", "sheet", "choice", "forms")
 ECHO = IP(src="10.0.0.1", dst="10.0.0.2", id=1) / ICMP(id=1, seq=1)
 FRAME = bytes(Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02") / ECHO)
 
