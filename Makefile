@@ -28,8 +28,11 @@ check: $(VENV)/.dev ## Lint and check types.
 	$(BIN)/python -m ruff check coursekit tests
 	$(BIN)/python -m mypy
 
-bench: $(VENV)/.dev ## Measure imports, dissection, notebooks and memory against what one would use instead.
-	$(BIN)/python tests/bench/bench.py
+bench: $(VENV)/.dev ## Measure speed and memory against what one would use instead; SUBJECTS=bgp measures BGP alone.
+	@[ -e $(VENV)/others ] || { $(BIN)/python -m venv $(VENV)/others && $(VENV)/others/bin/python -m pip install --quiet \
+	    $$($(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["bench"])'); } \
+	    || rm -rf $(VENV)/others  # BGPy brings matplotlib and numpy: not into the environment of the course
+	$(BIN)/python -m tests.bench.bench $(SUBJECTS)
 
 lock: $(VENV)/.dev ## Take the newest versions that pyproject.toml allows into the lock.
 	$(BIN)/python -m uv $(LOCKING) --upgrade --output-file requirements.lock

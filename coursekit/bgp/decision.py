@@ -126,10 +126,14 @@ def _contest(paths: list[Path], cost: Cost, own_as: int, profile: Profile, expla
     run = Contest(paths, explain)
     run.keep_least("local-pref", lambda path: -_local_pref(path),
                    lambda a, b: f"LOCAL_PREF: {_local_pref(a)} < {_local_pref(b)}")  # fmt: skip
+    if len(run.left) == 1:  # as so often
+        return run, run.left
     run.keep_least("as-path-length", lambda path: len(path.attributes.as_path),
                    lambda a, b: f"AS_PATH length: {len(a.attributes.as_path)} > {len(b.attributes.as_path)}")
     run.keep_least("origin", _origin, lambda a, b: f"ORIGIN: {a.attributes.origin} > {b.attributes.origin}")
     _med(run, own_as)
+    if len(run.left) == 1:
+        return run, run.left
     run.keep_least("ebgp-over-ibgp", lambda path: not _external(path),
                    lambda a, b: f"eBGP over iBGP: from {a.source} over iBGP, from {b.source} over eBGP")  # fmt: skip
     run.keep_least("igp-metric", lambda path: cost(path.attributes.next_hop) or 0,

@@ -10,7 +10,9 @@ import heapq
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
+
+from coursekit.bgp.route import address_key
 
 
 @cache
@@ -33,9 +35,12 @@ class Subnet:
     up: bool = True
     lan: bool = False
     network: IPv4Network | IPv6Network = field(init=False)
+    first: tuple[int, int] = field(init=False)  # its addresses, as `address_key` has them
+    last: tuple[int, int] = field(init=False)
 
     def __post_init__(self) -> None:
         self.network = _subnet(next(iter(self.members.values())), self.prefix_len)
+        self.first, self.last = ((self.network.version, int(self.network[end])) for end in (0, -1))
 
 
 class Igp:
@@ -67,9 +72,9 @@ class Igp:
         """Return the subnet that is up, that the router is on, and that the address belongs to."""
         key = router, address
         if key not in self._connected:
-            parsed = ip_address(address)
+            number = address_key(address)
             self._connected[key] = next((subnet for subnet in self.attached.get(router, ())
-                                         if subnet.up and parsed in subnet.network), None)  # fmt: skip
+                                         if subnet.up and subnet.first <= number <= subnet.last), None)  # fmt: skip
         return self._connected[key]
 
     def owns(self, router: str, address: str) -> bool:

@@ -38,7 +38,11 @@ class Attributes(NamedTuple):
 
     def as_count(self, asn: int) -> int:
         """Return how often an AS number stands in AS_PATH, inside sets too."""
-        return sum(asn in hop if isinstance(hop, frozenset) else hop == asn for hop in self.as_path)
+        count = self.as_path.count(asn)
+        for hop in self.as_path:
+            if hop.__class__ is frozenset and asn in hop:
+                count += 1
+        return count
 
 
 class Peer(NamedTuple):

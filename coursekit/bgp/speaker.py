@@ -36,6 +36,7 @@ class Speaker:
     _told: dict[str, set[int]] = field(default_factory=dict)  # who holds an announcement of a prefix
     _path_ids: dict[str, dict[tuple[int, int], int]] = field(default_factory=dict)
     _reflected: list[Neighbour] = field(default_factory=list)  # who hears what came over iBGP
+    _below: list[Neighbour] = field(default_factory=list)  # who hears what must not leak
     _adding: bool = False  # some neighbour gets all paths
 
     # ---- taking in -------------------------------------------------------------------------------------------------
@@ -145,12 +146,13 @@ class Speaker:
     def options_changed(self) -> None:
         """Work out anew who is a client and who gets all paths; to be called when neighbours or options changed."""
         self._reflected = [n for n in self.neighbours if n.client or n.peer.external]
+        self._below = [n for n in self.neighbours if not (n.peer.external and n.options.role in ONLY_DOWN)]
         self._adding = any(n.options.add_path for n in self.neighbours)
 
     def eligible(self, path: Path) -> list[Neighbour]:
-        """Return to whom a path may go: the iBGP rule (RFC 4271 §9.2.1) and reflection (RFC 4456 §6)."""
+        """Return to whom a path may go: iBGP rule (RFC 4271 §9.2.1), reflection (RFC 4456 §6), roles (RFC 9234 §5)."""
         if path.peer is None or path.peer.external or path.client:
-            return self.neighbours
+            return self.neighbours if path.attributes.otc is None else self._below
         return self._reflected
 
     def export(self, neighbour: Neighbour, path: Path) -> Attributes | None:
@@ -236,15 +238,14 @@ class Speaker:
         if best is None or (best.index == neighbour.index and not self.profile.has("echo")):
             return {}
         if neighbour.peer.external:
-            sent = self.export(neighbour, best)
+            by_as = neighbour.options.as_override or self.profile.has("sender-side-as-loop-check")
+            group = (id(neighbour.options), self._third_party(neighbour, best), neighbour.peer.asn if by_as else None)
         else:
-            group = neighbour.options, neighbour.local_address
-            if group not in memo:
-                memo[group] = self._internal(neighbour, best)
-            sent = memo[group]
-            if sent and self._points_back(neighbour, sent):
-                sent = None
-        return {} if sent is None else {0: sent}
+            group = id(neighbour.options), neighbour.local_address, 0
+        if group not in memo:
+            memo[group] = (self._external if neighbour.peer.external else self._internal)(neighbour, best)
+        sent = memo[group]
+        return {} if sent is None or self._points_back(neighbour, sent) else {0: sent}
 
     def passed_on(self, prefix: str) -> Path | None:
         """Return the path that peers hear of: the best one."""
