@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from coursekit.bgp.decision import NOTHING, Decision
 from coursekit.bgp.igp import Subnet
@@ -37,6 +37,14 @@ class Totals:
 
     updates: int
     sessions: int  # Established afterwards
+
+
+class Part(NamedTuple):
+    """A network that stands for a larger one."""
+
+    scenario: Scenario
+    counts: dict[str, int]  # for how many each of its sessions stands
+    deaf: frozenset[str]  # who is there only to be sent to
 
 
 class GroupedNetwork:
@@ -82,8 +90,8 @@ class GroupedNetwork:
 
     # ---- the small network -----------------------------------------------------------------------------------------
 
-    def part(self, apart: Collection[str]) -> tuple[Scenario, dict[str, int]]:
-        """Return a network that stands for the whole one, and for how many each of its sessions counts.
+    def part(self, apart: Collection[str]) -> Part:
+        """Return a network that stands for the whole one.
 
         Those in `apart` and all active routers are themselves; of the others there is one of each sort.
         """
@@ -115,9 +123,9 @@ class GroupedNetwork:
         counts = {session: count for session, count in counts.items() if count}
         sessions = [session for session in self.scenario.sessions if session.id in counts]
         names = stands.keys() | {name for session in sessions for name in (session.a, session.b)}
-        return replace(self.scenario, sessions=tuple(sessions), steps=(),
-                       routers=tuple(router for router in self.scenario.routers if router.name in names),
-                       subnets=tuple(self._subnets(names))), counts  # fmt: skip
+        small = replace(self.scenario, sessions=tuple(sessions), steps=(), subnets=tuple(self._subnets(names)),
+                        routers=tuple(router for router in self.scenario.routers if router.name in names))  # fmt: skip
+        return Part(small, counts, frozenset(names - stands.keys()))
 
     def _subnets(self, names: Collection[str]) -> Iterator[Subnet]:
         """Yield what is left of the subnets; a link of which one end is gone matters for its address alone."""
@@ -127,9 +135,16 @@ class GroupedNetwork:
             if len(kept) > 1 or any(subnet.lan or self._routers[n].router_id == subnet.members[n] for n in kept):
                 yield replace(subnet, members={name: subnet.members[name] for name in kept})
 
-    def _simulation(self, scenario: Scenario, record: bool = False) -> Simulation:
+    def _started(self, part: Part, originate: tuple[Origination, ...], chosen: Mapping[str, int], *,
+                 record: bool = False) -> Simulation:  # fmt: skip
+        """Return the simulation of a part, in which prefixes count for several too, with everything originated."""
         plain = not self.delays and not self.coalesce
-        return scenario.simulation(self.profile, None if plain else ByDelay(self.delays, self.coalesce), record)
+        scenario = replace(part.scenario, originate=originate)
+        simulation = scenario.simulation(self.profile, None if plain else ByDelay(self.delays, self.coalesce), record)
+        simulation.count = lambda update: part.counts[update.to.session] * chosen.get(update.prefix, 1)
+        simulation.deaf = part.deaf
+        scenario.start(simulation)
+        return simulation
 
     # ---- what comes of it ------------------------------------------------------------------------------------------
 
@@ -143,11 +158,8 @@ class GroupedNetwork:
             kinds.setdefault(prefix if prefix in named else self._likeness.kind(originations), []).append(prefix)
         chosen = {prefixes[0]: len(prefixes) for prefixes in kinds.values()}
         originate = tuple(o for o in self.scenario.originate if o.prefix in chosen)
-        part, counts = self.part({origination.router for origination in originate})
-        part = replace(part, originate=originate)
-        simulation = self._simulation(part)
-        simulation.count = lambda update: counts[update.to.session] * chosen.get(update.prefix, 1)
-        part.start(simulation)
+        part = self.part({origination.router for origination in originate})
+        simulation = self._started(part, originate, chosen)
         for actions in self.steps:
             self._begun.append(simulation.time)
             take(simulation, actions)
@@ -155,7 +167,7 @@ class GroupedNetwork:
             if done.livelock or not done.converged:
                 raise CourseError("This network does not fall quiet in lock-step, and then the order of messages over "
                                   "all prefixes matters: run it with scenario.simulation().")  # fmt: skip
-            up = sum(counts[name] for name, (a, b) in simulation.sessions.items() if a.up and b.up)
+            up = sum(part.counts[name] for name, (a, b) in simulation.sessions.items() if a.up and b.up)
             self._totals.append(Totals(done.updates, up))
         return self._totals
 
@@ -166,10 +178,8 @@ class GroupedNetwork:
         self.totals()
         originate = tuple(self._by_prefix.get(prefix, ()))
         heard = {other_end(session, router)[0] for session in self._sessions[router]} & self.stubs.unheard
-        part, _ = self.part({router, *heard, *(origination.router for origination in originate)})
-        part = replace(part, originate=originate)
-        simulation = self._simulation(part, record=True)
-        part.start(simulation)
+        part = self.part({router, *heard, *(origination.router for origination in originate)})
+        simulation = self._started(part, originate, {}, record=True)
         for begun, actions in zip(self._begun, self.steps, strict=True):
             simulation.advance(begun)
             take(simulation, [action for action in actions if action.get("prefix", prefix) == prefix])

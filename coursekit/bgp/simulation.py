@@ -66,6 +66,7 @@ class Simulation(Network):
         self.time = 0  # milliseconds
         self.updates = 0  # UPDATEs sent so far; End-of-RIB is none
         self.count: Callable[[Update], int] | None = None  # for how many an UPDATE counts
+        self.deaf: frozenset[str] = frozenset()  # routers that are sent to, and whose tables nobody will look at
         self.longest_taken = 0  # hops in the longest AS_PATH held or taken in since the step began
         self._counted = 0  # those sent until the latest run ended
         self.messages: list[Message] = []
@@ -112,6 +113,8 @@ class Simulation(Network):
             return None  # the session went down while it was under way
         if update.prefix == END_OF_RIB:
             self.end_of_rib(end)
+            return update
+        if speaker.name in self.deaf:
             return update
         if self._state is not None:
             key = end, update.prefix, update.path_id

@@ -69,16 +69,18 @@ class Speaker:
 
     def take_in(self, neighbour: Neighbour, attributes: Attributes, path_id: int = 0) -> Path:
         """Return the Adj-RIB-In entry for a received route: attributes after import policy, or why it is refused."""
-        taken = attributes
-        if neighbour.peer.external and (taken.local_pref is not None or taken.originator_id or taken.cluster_list):
-            taken = taken._replace(local_pref=None, originator_id=None, cluster_list=())
-        if neighbour.peer.external and taken.otc is None and neighbour.options.role in ONLY_DOWN:
-            taken = taken._replace(otc=neighbour.peer.asn)
-        wanted = neighbour.options.local_pref_in
-        if wanted is None:
-            wanted = DEFAULT_LOCAL_PREF if taken.local_pref is None else taken.local_pref
-        if taken.local_pref != wanted:
-            taken = taken._replace(local_pref=wanted)
+        as_path, next_hop, pref, med, origin, originator, clusters, communities, otc = attributes
+        if neighbour.peer.external:
+            pref, originator, clusters = None, None, ()
+            if otc is None and neighbour.options.role in ONLY_DOWN:
+                otc = neighbour.peer.asn
+        if neighbour.options.local_pref_in is not None:
+            pref = neighbour.options.local_pref_in
+        elif pref is None:
+            pref = DEFAULT_LOCAL_PREF
+        taken = Attributes(as_path, next_hop, pref, med, origin, originator, clusters, communities, otc)
+        if taken == attributes:
+            taken = attributes  # shared with the sender
         return Path(taken, neighbour.peer, path_id, attributes, self.refusal(neighbour, attributes),
                     client=neighbour.client, index=neighbour.index)  # fmt: skip
 

@@ -62,15 +62,15 @@ from tests.bench.as_graph import origins, scenario
 begun = time.perf_counter()
 network = GroupedNetwork(scenario({n}, {count}))
 seen = {{f"as{{asn}}" for asn in origins({n}, {seen}, seed=3)}}
-part, counts = network.part({{origination.router for origination in network.scenario.originate}} | seen)
-simulation = part.simulation()
-simulation.count = lambda update: counts[update.to.session]
+part = network.part({{origination.router for origination in network.scenario.originate}} | seen)
+scenario = replace(part.scenario, originate=network.scenario.originate)
+simulation = scenario.simulation()
+simulation.count, simulation.deaf = (lambda update: part.counts[update.to.session]), part.deaf
 built = time.perf_counter() - begun
 gc.collect()
 gc.freeze()
 begun = time.perf_counter()
-part = replace(part, originate=network.scenario.originate)
-part.start(simulation)
+scenario.start(simulation)
 done = simulation.run()
 took = time.perf_counter() - begun
 ways = {{speaker.asn: {{prefix: decision.best.attributes.as_path for prefix, decision in speaker.loc_rib.items()
@@ -126,7 +126,7 @@ def graphs() -> None:
     print("\nPrefixes on an AS graph, Gao-Rexford (aim: at most 1.00 x)")
     if not Path(OTHERS).exists():
         print("  BGPy is not to be had here, so there is nothing to compare with.")
-    for n, count, seen in ((10_000, 1, 1000), (10_000, 10, 1000), (70_000, 1, 100), (70_000, 4, 100)):
+    for n, count, seen in ((10_000, 1, 200), (10_000, 10, 200), (70_000, 1, 200), (70_000, 4, 200)):
         ours = json.loads(python(_OURS.format(n=n, count=count, seen=seen)))
         line = (f"  {n:,} ASes, {count:2} prefixes: {ours['seconds'] / count:5.2f} s per prefix, "
                 f"{ours['updates']:,} UPDATEs, {ours['memory']} MB, built in {ours['built']:.1f} s")  # fmt: skip

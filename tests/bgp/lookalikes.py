@@ -7,7 +7,8 @@ from dataclasses import replace
 from coursekit.bgp import topologies
 from coursekit.bgp.groups import Action
 from coursekit.bgp.igp import Subnet
-from coursekit.bgp.scenario import Router, Scenario, Session
+from coursekit.bgp.route import Attributes
+from coursekit.bgp.scenario import Origination, Router, Scenario, Session
 from coursekit.bgp.scenario_file import parse
 from coursekit.bgp.session import Options
 
@@ -76,6 +77,26 @@ def _across(n: int) -> Scenario:
     })[0]  # fmt: skip
 
 
+def _namesakes(n: int) -> Scenario:
+    """Return nodes of an AS each behind a ToR, of which one has the router id of a node of another rack."""
+    rack = topologies.tor(n)
+    other = Router("far", 64999, "192.168.0.4", "192.168.0.4")
+    return replace(rack, routers=(*rack.routers, other), subnets=(
+        *rack.subnets, Subnet("lf", 31, {"tor": "172.31.0.0", "far": "172.31.0.1"})), sessions=(
+        *rack.sessions, Session("sf", "tor", "far", "172.31.0.0", "172.31.0.1")))  # fmt: skip
+
+
+def _gateway(n: int) -> Scenario:
+    """Return meshed nodes of which some have an eBGP neighbour each, whose prefix they pass on."""
+    mesh = topologies.full_mesh(n)
+    out = [Router(f"e{i}", 65000 + i, f"10.9.0.{i}", f"10.9.0.{i}") for i in (1, 2)]
+    ends = [(f"n{i}", f"e{i}", f"10.8.{i}.0", f"10.8.{i}.1") for i in (1, 2)]
+    return replace(
+        mesh, routers=(*mesh.routers, *out), originate=(*mesh.originate, Origination("e1", "10.1.0.0/16")),
+        subnets=(*mesh.subnets, *(Subnet(f"l{b}", 31, {a: here, b: there}) for a, b, here, there in ends)),
+        sessions=(*mesh.sessions, *(Session(f"s{b}", a, b, here, there) for a, b, here, there in ends)))  # fmt: skip
+
+
 def _two_lans(n: int) -> Scenario:
     """Return clients of one reflector, all on two LANs: every other one has its session over the LAN that will fail."""
     names = ["rr", *(f"n{i}" for i in range(1, n + 1))]
@@ -96,6 +117,8 @@ def _reordered(leaves: int) -> Scenario:
 
 
 LAN_FAILS: Steps = [[], [{"op": "link_down", "link": "lan1"}], [{"op": "router_down", "router": "n2"}]]
+GOES: Steps = [[{"op": "withdraw", "router": "n3", "prefix": topologies.block(3)}],
+               [{"op": "originate", "router": "n4", "prefix": topologies.block(3), "attributes": Attributes()}]]
 DIES: Steps = [[], [{"op": "router_down", "router": "n3"}]]
 TRAPS: list[tuple[str, Scenario, Steps, str, dict[str, int]]] = [  # what looks alike, and is not
     ("a spine that listens to a leaf", _fabric(a_opts=Options(allowas_in=1)), DIES, "rfc", {}),
@@ -108,6 +131,9 @@ TRAPS: list[tuple[str, Scenario, Steps, str, dict[str, int]]] = [  # what looks 
     ("ids on either side of a provider's", _two_providers(7), DIES, "rfc", {}),
     ("a client that carries the others' packets", _across(5), DIES, "rfc", {}),
     ("two LANs", _two_lans(7), LAN_FAILS, "rfc", {}),
+    ("a router id that two have", _namesakes(6), DIES, "rfc", {}),
+    ("nodes with a way out", _gateway(6), DIES, "rfc", {}),
+    ("a prefix that goes and comes", topologies.route_reflectors(6), GOES, "rfc", {}),
     ("a slow session", topologies.route_reflectors(6), DIES, "rfc", {"rr-n5": 50, "rr-n6": 70}),
     ("leaves that hear their spines in another order", _reordered(6), DIES, "rfc", {}),
 ]  # fmt: skip

@@ -116,7 +116,7 @@ def test_what_only_looks_alike_is_told_apart(name: str, scenario: Scenario, step
 @pytest.mark.parametrize(("scenario", "sessions"), NETWORKS, ids=lambda value: getattr(value, "id", None))
 def test_what_is_alike_is_run_once(scenario: Scenario, sessions: int) -> None:
     """The sessions of stubs are shared, as many as there are of them; each one left counts for those it stands for."""
-    part, counts = GroupedNetwork(scenario).part(())
+    part, counts, _ = GroupedNetwork(scenario).part(())
     assert sum(counts.values()) == len(scenario.sessions)
     assert sum(count for count in counts.values() if count > 1) == sessions
     assert len(part.sessions) == len(counts)
@@ -131,7 +131,7 @@ def test_random_clusters_equal_the_plain_engine(record_property: Callable[[str, 
         done = compare(scenario, steps, profile, delays, coalesce=coalesce)
         if done:
             messages += done[1]
-            shared += max(done[0].part(())[1].values(), default=0) > 1
+            shared += max(done[0].part(()).counts.values(), default=0) > 1
         refused += not done
     assert shared > 20
     assert 0 < refused < 10
