@@ -21,6 +21,7 @@ from coursekit.cluster.model import Cluster, load
 from coursekit.cluster.network import Network, network, network_from_tables
 from coursekit.cluster.tables import HostTables
 from coursekit.errors import CourseError
+from coursekit.lab.birds import Birds
 from coursekit.lab.captures import Captures, points_of
 from coursekit.lab.frames import Captured
 from coursekit.lab.machines import Machines
@@ -54,7 +55,10 @@ class Lab:
         self._sound = network(cluster)
         self._sandbox = Sandbox()
         try:
-            self._machines = Machines(self._sandbox, self._sound, extra=settings)
+            learning = self._sound.learning
+            written = frozenset({"bird"} if learning else ())
+            self._machines = Machines(self._sandbox, self._sound, written, settings)
+            self._birds = Birds(self._sandbox, self._sound) if learning else None
         except BaseException:
             self._sandbox.close()
             raise
@@ -169,14 +173,29 @@ class Lab:
         What was broken before stays so. Raises CourseError where the fault cannot be.
         """
         one = faults.fault(fault, **options) if isinstance(fault, str) else fault
-        typed = self._machines.change(faults.apply(self._machines.network, one))
+        typed = self._change(faults.apply(self._machines.network, one))
         self.faults += (one,)
         return typed
 
     def repair(self) -> tuple[Command, ...]:
         """Undo all faults; return the commands that did it."""
         self.faults = ()
-        return self._machines.change(self._sound)
+        return self._change(self._sound)
+
+    def _change(self, wanted: Network) -> tuple[Command, ...]:
+        """Go over to another network; whoever dies cleanly says goodbye while the cables are still there."""
+        if self._birds is None:
+            return self._machines.change(wanted)
+        self._birds.begin(wanted)
+        typed = self._machines.change(wanted)
+        self._birds.follow(wanted)
+        return typed
+
+    def birdc(self, host: str, command: str = "show protocols") -> str:
+        """Return what `birdc` prints on a node or router where BIRD runs."""
+        if self._birds is None:
+            raise CourseError(f"No BIRD runs in this lab: profile {self.cluster.profile.name} learns no routes by BGP.")
+        return self._birds.ask(self._host(host), command)
 
     def forget(self) -> None:
         """Let every host forget what traffic taught it: its neighbours' MACs, and path MTUs."""

@@ -240,16 +240,20 @@ class Agent:
             process.kill()
             process.wait()
 
-    def talk(self, path: str, line: str) -> str:
-        """Say a line to a BIRD's control socket under /run and return the answer, without the reply codes."""
-        with socket.socket(socket.AF_UNIX) as control:
-            control.settimeout(5)
-            control.connect(f"/run/{path}")
-            with control.makefile("rw", encoding="utf-8") as stream:
-                _reply(stream)
-                stream.write(f"{line}\n")
-                stream.flush()
-                return _reply(stream)
+    def talk(self, lines: list[tuple[str, str]]) -> list[str]:
+        """Say lines to BIRDs' control sockets under /run; return the answers, without the reply codes."""
+        return [_talk(path, line) for path, line in lines]
+
+
+def _talk(path: str, line: str) -> str:
+    with socket.socket(socket.AF_UNIX) as control:
+        control.settimeout(5)
+        control.connect(f"/run/{path}")
+        with control.makefile("rw", encoding="utf-8") as stream:
+            _reply(stream)
+            stream.write(f"{line}\n")
+            stream.flush()
+            return _reply(stream)
 
 
 def _rows(frames: list[Seen]) -> list[tuple[int, str, str, bool, int, str]]:

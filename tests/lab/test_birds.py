@@ -1,0 +1,59 @@
+"""BIRD in the lab: real daemons write the routes that the model predicts, before and after they are broken."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from coursekit import lab
+from coursekit.cluster.faults import apply
+from coursekit.cluster.model import load
+from coursekit.cluster.network import Network, network
+from coursekit.errors import CourseError
+
+pytestmark = [pytest.mark.namespaces, pytest.mark.tool("bird")]
+
+
+def routes(found: Network) -> dict[str, list[str]]:
+    """Every host's table main, as `ip route` prints it."""
+    return {name: [str(row) for row in host.tables.routes] for name, host in found.hosts.items()}
+
+
+CASES: list[tuple[str, dict[str, Any], list[tuple[str, dict[str, Any]]]]] = [
+    ("chapter", {}, [("session-lost", {}), ("missing-route", {}), ("node-down", {"death": "killed"})]),
+    ("two-racks", {"bgp": "tor"}, [("nodes-in-one-as", {}), ("node-down", {"death": "clean"})]),
+    ("chapter", {"bgp": "route-reflector"}, [("bird-without-direct", {}), ("node-down", {"death": "cable"})]),
+    ("chapter", {"bgp": "tor", "asn": "shared", "as_override": True, "next_hop_self": True, "version": "3.33"}, []),
+    ("chapter", {"bgp": "tor", "asn": "shared", "allowas_in": 1, "keep_mesh": True}, [("no-rr-client", {})]),
+]
+
+
+@pytest.mark.parametrize(("name", "options", "breaks"), CASES)
+def test_birds_write_what_the_model_predicts(
+    name: str, options: dict[str, Any], breaks: Any, record_property: Any
+) -> None:
+    """Every row of every kernel is the predicted one, in order: at first, under each fault, and mended again."""
+    cluster = load(name).with_profile("calico-bgp", **options)
+    sound, compared = network(cluster), 0
+    with lab.up(cluster) as net:
+        assert routes(net.network()) == routes(sound)
+        for fault, how in breaks:
+            net.break_(fault, **how)
+            assert routes(net.network()) == routes(apply(sound, fault, **how)), fault
+            net.repair()
+            assert routes(net.network()) == routes(sound), f"{fault}, mended"
+            compared += 2
+    record_property("states of all kernels' routes", compared + 1)
+
+
+def test_pods_speak_over_routes_that_bird_wrote() -> None:
+    """A ping goes plainly from node to node, and birdc shows the sessions."""
+    with lab.up("lab", "calico-bgp") as net:
+        assert net.ping("podA", "podB").journey.outcome.kind == "delivered"
+        assert "Established" in net.birdc("node1")
+        assert "10.244.1.0/24" in net.birdc("node1", "show route")
+        with pytest.raises(CourseError, match=r"No BIRD runs on router; they run on node1, node2\."):
+            net.birdc("router")
+    with lab.up("lab") as net, pytest.raises(CourseError, match="profile flannel-vxlan learns no routes by BGP"):
+        net.birdc("node1")
