@@ -12,6 +12,7 @@ from coursekit.bgp.closed_forms import FAMILIES, check
 from coursekit.bgp.expectations import StepResult
 from coursekit.bgp.expectations import run as run_scenario
 from coursekit.bgp.profiles import PROFILES
+from coursekit.bgp.scenario_checks import plain
 from coursekit.bgp.scenario_file import FEATURES, decoded, parse
 from coursekit.errors import CourseError
 
@@ -40,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     for scenario in parse(data, bad):
         missing = [feature for feature in scenario.requires if feature not in FEATURES]
         if missing:
-            print(f"{scenario.id}: skipped, it requires {', '.join(missing)}", file=sys.stderr)
+            print(plain(f"{scenario.id}: skipped, it requires {', '.join(missing)}"), file=sys.stderr)
             continue
         try:
             steps = list(run_scenario(scenario, args.profile, args.seed))
@@ -60,9 +61,9 @@ def run(args: argparse.Namespace) -> int:
     if args.seed is None and args.profile in ("rfc", "bird", "frr"):
         differ += _formulas(data, args, bad)
     for sentence in differ:
-        print(sentence if sentence.endswith(".") else f"{sentence}.", file=sys.stderr)
+        print(plain(sentence if sentence.endswith(".") else f"{sentence}."), file=sys.stderr)
     for refusal in bad:
-        print(f"coursekit: {refusal}", file=sys.stderr)
+        print(plain(f"coursekit: {refusal}"), file=sys.stderr)
     return 2 if bad else 1 if differ else 0
 
 
@@ -73,7 +74,7 @@ def _formulas(data: object, args: argparse.Namespace, bad: list[CourseError]) ->
     for form in forms if isinstance(forms, list) else []:
         if not isinstance(form, dict) or not isinstance(form.get("id"), str) or form["id"] not in FAMILIES:
             named = form.get("id") if isinstance(form, dict) else form
-            print(f"{named}: skipped, there are closed forms of {', '.join(FAMILIES)}", file=sys.stderr)
+            print(f"{plain(named)}: skipped, there are closed forms of {', '.join(FAMILIES)}", file=sys.stderr)
             continue
         try:
             ran, wrong = check(form, args.profile)
@@ -83,7 +84,7 @@ def _formulas(data: object, args: argparse.Namespace, bad: list[CourseError]) ->
         differ += wrong
         if not args.json and not wrong:
             sizes = ", ".join(" x ".join(map(str, size)) for size in ran) or "no size, for none is given"
-            print(f"{form['id']}  {form.get('title', '')}: the formulas hold for {sizes}")
+            print(f"{form['id']}  {plain(form.get('title', ''))}: the formulas hold for {sizes}")
     return differ
 
 

@@ -23,6 +23,15 @@ def shown(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "…"
 
 
+def plain(value: object) -> str:
+    """Return any value as text that can be printed: half a character, as JSON may hold one, becomes a question mark."""
+    return str(value).encode("utf-8", "replace").decode()
+
+
+def _lists(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
 class Checks:
     """The checks for one case; `where` names it in the sentences."""
 
@@ -31,12 +40,12 @@ class Checks:
         if not isinstance(case, dict):
             self.wrong(f"is {shown(case)}, where an object with routers and sessions was expected")
         self.case: dict[str, Any] = case
-        self.id = str(case.get("id", number))[:60]
+        self.id = plain(case.get("id", number))[:60]
         self.where = f"Case {self.id}"
 
     def wrong(self, what: str) -> NoReturn:
         """Give up with a sentence about this case."""
-        raise CourseError(f"{self.where} {what}.")
+        raise CourseError(plain(f"{self.where} {what}."))
 
     def items(self, key: str) -> list[dict[str, Any]]:
         """Return a list of objects, not too long a one."""
@@ -53,7 +62,7 @@ class Checks:
     def text(self, item: Mapping[str, Any], key: str, place: str) -> str:
         """Return a name."""
         value = item.get(key)
-        if not isinstance(value, str) or not value or len(value) > 200:
+        if not isinstance(value, str) or not value or len(value) > 200 or not value.isprintable():
             self.wrong(f"{place} has {key} = {shown(value)}, where a name was expected")
         return value
 
@@ -99,3 +108,53 @@ class Checks:
             names = ", ".join(list(among)[:12]) + (", …" if len(among) > 12 else "")
             self.wrong(f"{place} names {kind} {shown(value)}, which there is not; there are {names or 'none'}")
         return value
+
+    # ---- what a step expects ---------------------------------------------------------------------------------------
+
+    def expectations(self, step: Mapping[str, Any], place: str) -> dict[str, Any]:
+        """Return what a step expects, each in a form that can be compared; null expects nothing."""
+        expect = {key: value for key, value in step.items() if key not in ("name", "actions") and value is not None}
+        for key, value in expect.items():
+            where = f"{place}: {key}"
+            if key == "rib":
+                self.rib(value, where)
+            elif key == "rib_override":
+                for profile, rib in self.table(value, where).items():
+                    self.rib(rib, f"{where} for {shown(profile)}")
+            elif key == "rib_any_of":
+                choices = list(value.values()) if isinstance(value, dict) else value
+                if not isinstance(choices, list):
+                    self.wrong(f"{where} is {shown(value)}, where a list of tables was expected")
+                for choice in choices:
+                    self.rib(choice.get("rib", choice) if isinstance(choice, dict) else choice, where)
+            elif key == "fib":
+                for router, rows in self.table(value, where).items():
+                    for hop in self.table(rows, f"{where} of {shown(router)}").values():
+                        if not (hop is None or isinstance(hop, str) or _lists(hop)):
+                            self.wrong(f"{where} is to hold {shown(hop)}, where next hops were expected")
+            elif key == "stale_during":
+                rows = value.values() if isinstance(value, dict) else [value]
+                if not all(isinstance(row, bool | int | str) or row is None or _lists(row) for row in rows):
+                    self.wrong(f"{where} is {shown(value)}, where routers with prefixes were expected")
+            elif key == "converges" and not isinstance(value, bool):
+                self.wrong(f"{where} is {shown(value)}, where true or false was expected")
+            elif key in ("sessions", "max_as_path_len_accepted") or key.startswith("updates"):
+                self.number(expect, key, place, 0, 10**12)
+        return expect
+
+    def table(self, value: object, place: str) -> dict[str, Any]:
+        """Return an object."""
+        if not isinstance(value, dict):
+            self.wrong(f"{place} is {shown(value)}, where an object was expected")
+        return value
+
+    def rib(self, value: object, place: str) -> None:
+        """Check a table of routes: {router: {prefix: route}}."""
+        for router, rows in self.table(value, place).items():
+            for prefix, route in self.table(rows, f"{place} of {shown(router)}").items():
+                if route is None:
+                    continue
+                about = f"{place} of {shown(router)}, {shown(prefix)}"
+                for key, attribute in self.table(route, about).items():
+                    if key in ("next_hop_any_of", "multipath_from") and not _lists(attribute):
+                        self.wrong(f"{about} has {key} = {shown(attribute)}, where a list of names was expected")

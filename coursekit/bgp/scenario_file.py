@@ -12,7 +12,7 @@ from coursekit.bgp.igp import Subnet
 from coursekit.bgp.network import Death
 from coursekit.bgp.route import ORIGINS, WELL_KNOWN, Attributes
 from coursekit.bgp.scenario import ACTIONS, OPTIONAL, Origination, Router, Scenario, Session, Step
-from coursekit.bgp.scenario_checks import MOST, MOST_ROUTES, Checks, shown
+from coursekit.bgp.scenario_checks import MOST, MOST_ROUTES, Checks, plain, shown
 from coursekit.bgp.session import ROLES, Options
 from coursekit.errors import CourseError
 
@@ -113,7 +113,7 @@ class _Reader(Checks):
         if not isinstance(requires, list) or not all(isinstance(feature, str) for feature in requires):
             self.wrong(f"has requires = {shown(requires)}, where a list of features was expected")
         if not FEATURES.issuperset(requires):  # what it says further on is beyond us
-            return Scenario(self.id, (), (), title=str(self.case.get("title", "")), requires=tuple(requires))
+            return Scenario(self.id, (), (), title=plain(self.case.get("title", "")), requires=tuple(requires))
         if not isinstance(self.case.get("routers"), list) or not self.case["routers"]:
             self.wrong("has no routers; a scenario needs at least one")
         for item in self.items("routers"):
@@ -144,7 +144,7 @@ class _Reader(Checks):
             self.wrong(f"has {len(self.routers):,} routers and {prefixes:,} prefixes; the simulator holds at most "
                        f"{MOST_ROUTES:,} best routes, and beyond that coursekit.bgp.groups has to be asked")
         return Scenario(self.id, tuple(self.routers.values()), tuple(self.sessions.values()),
-                        tuple(self.subnets.values()), tuple(originate), self.steps(), str(self.case.get("title", "")),
+                        tuple(self.subnets.values()), tuple(originate), self.steps(), plain(self.case.get("title", "")),
                         tuple(requires))  # fmt: skip
 
     def router(self, item: dict[str, Any]) -> None:
@@ -166,7 +166,7 @@ class _Reader(Checks):
         self.routers[name] = Router(name, asn, router_id, cluster_id, self.number(item, "max_paths", place, 1, 1024, 1))
 
     def subnet(self, item: dict[str, Any], kind: str, members: dict[str, str], length: int, cost: int) -> None:
-        name = str(item.get("id") or f"{kind}{len(self.subnets) + 1}")
+        name = plain(item.get("id") or f"{kind}{len(self.subnets) + 1}")
         place = f"{kind} {name}"
         if name in self.subnets:
             self.wrong(f"has two links or LANs called {name}")
@@ -199,7 +199,7 @@ class _Reader(Checks):
         self.subnet(item, "link", {a: item.get("a_addr", ""), b: item.get("b_addr", "")}, 31, 1)
 
     def session(self, item: dict[str, Any]) -> Session:
-        name = str(item.get("id") or f"s{len(self.sessions) + 1}")
+        name = plain(item.get("id") or f"s{len(self.sessions) + 1}")
         place = f"session {name}"
         if name in self.sessions:
             self.wrong(f"has duplicate sessions called {name}")
@@ -271,20 +271,13 @@ class _Reader(Checks):
     def steps(self) -> tuple[Step, ...]:
         steps = []
         for number, item in enumerate(self.items("steps"), 1):
-            name = str(item.get("name", f"step {number}"))
+            name = plain(item.get("name", f"step {number}"))
             actions = item.get("actions") or []
             if not isinstance(actions, list):
                 self.wrong(f"step {name} has actions = {shown(actions)}, where a list was expected")
-            for key in ("rib", "fib", "rib_override"):
-                self.tables(item.get(key), f"step {name}: {key}")
-            expect = {key: value for key, value in item.items() if key not in ("name", "actions")}
-            steps.append(Step(name, tuple(self.action(action, f"step {name}") for action in actions), expect))
+            steps.append(Step(name, tuple(self.action(action, f"step {name}") for action in actions),
+                              self.expectations(item, f"step {name}")))  # fmt: skip
         return tuple(steps) or (Step("initial"),)
-
-    def tables(self, item: object, place: str) -> None:
-        """Refuse expectations that are no tables of tables."""
-        if item is not None and (not isinstance(item, dict) or not all(isinstance(t, dict) for t in item.values())):
-            self.wrong(f"{place} is {shown(item)}, where an object of objects was expected")
 
     def action(self, item: object, place: str) -> dict[str, Any]:
         op = item.get("op") if isinstance(item, dict) else item

@@ -94,7 +94,18 @@ def _gateway(n: int) -> Scenario:
     return replace(
         mesh, routers=(*mesh.routers, *out), originate=(*mesh.originate, Origination("e1", "10.1.0.0/16")),
         subnets=(*mesh.subnets, *(Subnet(f"l{b}", 31, {a: here, b: there}) for a, b, here, there in ends)),
-        sessions=(*mesh.sessions, *(Session(f"s{b}", a, b, here, there) for a, b, here, there in ends)))  # fmt: skip
+        sessions=(*mesh.sessions, *(Session(f"s{b}", a, b, here, there, Options(role="customer"))
+                                    for a, b, here, there in ends)))  # fmt: skip
+
+
+def _less(scenario: Scenario, session: str) -> Scenario:
+    return replace(scenario, sessions=tuple(s for s in scenario.sessions if s.id != session))
+
+
+def _two_prefixes(n: int) -> Scenario:
+    """Return a reflector's clients, one of which announces two prefixes."""
+    scenario = topologies.route_reflectors(n)
+    return replace(scenario, originate=(*scenario.originate, Origination("n3", "10.1.0.0/16")))
 
 
 def _two_lans(n: int) -> Scenario:
@@ -133,7 +144,8 @@ TRAPS: list[tuple[str, Scenario, Steps, str, dict[str, int]]] = [  # what looks 
     ("two LANs", _two_lans(7), LAN_FAILS, "rfc", {}),
     ("a router id that two have", _namesakes(6), DIES, "rfc", {}),
     ("nodes with a way out", _gateway(6), DIES, "rfc", {}),
-    ("a prefix that goes and comes", topologies.route_reflectors(6), GOES, "rfc", {}),
+    ("a prefix that goes and comes", _two_prefixes(6), GOES, "rfc", {}),
+    ("a mesh with a hole", _less(topologies.full_mesh(6), "n1-n2"), DIES, "rfc", {}),
     ("a slow session", topologies.route_reflectors(6), DIES, "rfc", {"rr-n5": 50, "rr-n6": 70}),
     ("leaves that hear their spines in another order", _reordered(6), DIES, "rfc", {}),
 ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -261,6 +262,14 @@ def test_a_message_under_way_dies_with_its_session() -> None:
     simulation.session_up("n1-n2")
     simulation.run()
     assert best(simulation, "n2") is None
+
+
+def test_gobgp_looks_at_the_as_of_each_peer() -> None:
+    """A sender that spares a peer its own AS looks at every peer anew, also where all have the same options."""
+    rack = topologies.tor(4)
+    rack = replace(rack, routers=tuple(replace(r, asn=65000) if r.name in ("n2", "n4") else r for r in rack.routers))
+    assert settle(rack).updates == 16
+    assert settle(rack, "gobgp").updates == 14
 
 
 # ---- networks that do not settle -----------------------------------------------------------------------------------
