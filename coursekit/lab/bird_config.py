@@ -96,7 +96,7 @@ def _tunnels(cluster: Cluster, node: Node) -> Iterator[str]:
         if cluster.profile.direct and hop in segment.subnet:
             yield f'  route {hop}/32 via "eth0";'
         else:
-            yield f'  route {hop}/32 via {hop} dev "{cluster.profile.device}" onlink;'
+            yield f"  route {hop}/32 via {hop}%'{cluster.profile.device}' onlink;"
     yield "}"
 
 

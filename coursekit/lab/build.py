@@ -6,7 +6,7 @@ What changes later (a fault, a repair) is `cluster/commands.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from coursekit.cluster.commands import route_words, vxlan_words
@@ -24,19 +24,24 @@ class Script:
     fdb: list[str] = field(default_factory=list)
 
 
-def scripts(network: Network, written: frozenset[str] = frozenset()) -> dict[str, Script]:
-    """Return what makes each host of `network` out of a namespace that has nothing but `lo`.
+def scripts(
+    network: Network, written: frozenset[str] = frozenset(), there: Collection[str] = ("lo",)
+) -> dict[str, Script]:
+    """Return what makes each host of `network` out of a new namespace.
 
-    `written` names route protocols that a daemon writes itself, such as "bird".
+    `written` names route protocols that a daemon writes itself, such as "bird"; `there` the devices that the kernel
+    puts in every namespace. An IPIP device is not made, only adjusted: it is one of these, or a user-space one.
     """
-    return {name: _script(host, network, written) for name, host in network.hosts.items()}
+    return {name: _script(host, network, written, there) for name, host in network.hosts.items()}
 
 
-def _script(host: Host, network: Network, written: frozenset[str]) -> Script:
+def _script(host: Host, network: Network, written: frozenset[str], there: Collection[str]) -> Script:
     tables, script = host.tables, Script()
+    numbered = len(there) <= 1  # the model's interface indexes are free then
     for link in tables.links:
         made = script.tunnels if link.kind == "vxlan" else script.devices
-        made += _make(host.name, link, network)
+        made += _make(host.name, link, network, numbered)
+        script.rows += [f"link set dev {link.name} mtu {link.mtu}"] if link.kind == "ipip" else []
         script.rows += [f"link set dev {link.name} master {link.master}"] if link.master else []
         script.rows += [f"link set dev {link.name} up"] if link.up else []
     # A new bridge follows its smallest port until it is told otherwise.
@@ -63,16 +68,20 @@ def _address(row: HostAddress) -> str:
     return words + (" nodad" if row.interface.version == 6 else "")
 
 
-def _make(host: str, link: Link, network: Network) -> Iterator[str]:
+def _make(host: str, link: Link, network: Network, numbered: bool) -> Iterator[str]:
     """Yield the line that makes a device; a pair of veths is made from that end which comes first."""
-    head = f"link add {link.name} index {link.ifindex} mtu {link.mtu} address {link.mac} type"
+
+    def words(one: Link) -> str:
+        index = f" index {one.ifindex}" if numbered else ""
+        return f"{one.name}{index} mtu {one.mtu} address {one.mac}"
+
+    head = f"link add {words(link)} type"
     if link.kind == "veth":
         there = network.cables[f"{host}:{link.name}"]
         other, _, device = there.partition(":")
         if there > f"{host}:{link.name}":
             far = network.host(other).link(device)
-            yield (f"{head} veth peer name {device} index {far.ifindex} mtu {far.mtu} address {far.mac} "
-                   f"netns {other}")  # fmt: skip
+            yield f"{head} veth peer name {words(far)} netns {other}"
     elif link.kind == "bridge":
         yield f"{head} bridge stp_state 0 mcast_snooping 0"
     elif link.kind == "vxlan":

@@ -28,9 +28,10 @@ class Machines:
         self.network = wanted
         hosts = wanted.hosts
         every = {name: {**settings(host), **(extra or {})} for name, host in hosts.items()}
-        sandbox.ask("hosts", names=list(hosts), settings=every)
-        found = scripts(wanted, written)
+        self._there = sandbox.ask("hosts", names=list(hosts), settings=every)
+        found = scripts(wanted, written, self._there)
         self._batches("ip", {name: script.devices for name, script in found.items()})
+        self._ipip()
         sandbox.ask("settings", hosts={name: device_settings(host) for name, host in hosts.items()})
         self._batches("ip", {name: script.tunnels for name, script in found.items()})
         sandbox.ask("checksums", names=list(hosts))
@@ -38,6 +39,21 @@ class Machines:
         self._batches("bridge", {name: script.fdb for name, script in found.items()})
         bare = {name: replace(host, masquerade=(), filters=()) for name, host in hosts.items()}
         self._type(commands(replace(wanted, hosts=bare), wanted))
+
+    def _ipip(self) -> None:
+        """Find the kernel's tunl0, or put a user-space one in its place; `userspace_ipip` then says so."""
+        linked = [(name, link) for name, host in self.network.hosts.items() for link in host.tables.links]
+        ends = {name: link.name for name, link in linked if link.kind == "ipip"}
+        self.userspace_ipip = bool(ends) and not set(ends.values()) <= set(self._there)
+        if self.userspace_ipip:
+            try:
+                self._sandbox.ask("ipip", names=list(ends), device=next(iter(ends.values())))
+            except CourseError as error:
+                raise CourseError(
+                    f"This kernel has no IPIP (`sudo modprobe ipip`, if there is such a module), and none can be made "
+                    f"in user space: {str(error).rpartition(': ')[2].rstrip('.')} at /dev/net/tun "
+                    "(`sudo chmod 666 /dev/net/tun`, or run the lab as root). Recordings have IPIP too."
+                ) from None
 
     def change(self, wanted: Network) -> tuple[Command, ...]:
         """Turn the network that is there into another one of the same hosts; return the commands that did it."""
@@ -85,8 +101,10 @@ class Machines:
     def _plugged(self, tables: HostTables) -> HostTables:
         """Tell each veth where its other end is, which `ip` does not print by name."""
         cables = self.network.cables
-        links = (replace(link, peer=cables.get(f"{tables.host}:{link.name}")) for link in tables.links)
-        return replace(tables, links=tuple(links))
+        planned = self.network.host(tables.host).tables
+        kernels = {name for name in self._there if planned.link(name) is None}  # nobody's: tunl0, sit0, gre0 …
+        links = (replace(li, peer=cables.get(f"{tables.host}:{li.name}")) for li in tables.links)
+        return replace(tables, links=tuple(link for link in links if link.name not in kernels))
 
 
 def at_fault(program: str, text: str, said: str) -> str:

@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 from typing import IO, Any
 
 from coursekit.lab.inside import spaces
+from coursekit.lab.inside.ipip import Endpoint
 from coursekit.lab.inside.spaces import Spaces
 from coursekit.lab.inside.taps import Seen, Taps
 from coursekit.lab.inside.web import Get, listen
@@ -47,7 +48,7 @@ class Agent:
             "hosts": self.hosts, "commands": self.commands, "settings": self.settings, "checksums": self.checksums,
             "run": self.run, "get": self.get, "spawn": self.spawn, "end": self.end, "serve": self.serve,
             "files": self.files, "read": self.read, "listen": self.listen, "heard": self.heard, "talk": self.talk,
-            "running": self.running,
+            "running": self.running, "ipip": self.ipip,
         }  # fmt: skip
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -60,13 +61,25 @@ class Agent:
         except OSError as error:
             return {"error": f"{error.filename or ''}: {error.strerror or error}".removeprefix(": ")}
 
-    def hosts(self, names: list[str], settings: dict[str, dict[str, str]]) -> None:
-        """Make a namespace with its tap for each name, with settings of /proc/sys/net."""
+    def hosts(self, names: list[str], settings: dict[str, dict[str, str]]) -> list[str]:
+        """Make a namespace with its tap for each name, with settings; return the devices that the kernel puts there.
+
+        A kernel that has loaded ipip, sit or gre puts a device of each in every new namespace.
+        """
+        found: list[str] = []
         for name in names:
             self._spaces.add(name)
             with self._spaces.inside(name):
                 spaces.write(settings.get(name, {}))
                 self._taps.add(name)
+                found = found or [device for _, device in socket.if_nameindex()]
+        return found
+
+    def ipip(self, names: list[str], device: str) -> None:
+        """Make a device on hosts at which IPIP is done in this process."""
+        for name in names:
+            with self._spaces.inside(name):
+                Endpoint(device)
 
     def settings(self, hosts: dict[str, dict[str, str]]) -> None:
         """Write settings of hosts, by name under /proc/sys/net."""
