@@ -46,7 +46,7 @@ NETWORKS: list[tuple[Scenario, int]] = [  # and for how many sessions there is o
     (topologies.mesh_and_reflector(5), 15), (topologies.in_cluster_reflectors(8, 2), 12), (topologies.tor(6), 6),
     (topologies.tor(6, lan=True), 6), (topologies.tor(5, "shared-allowas-in", lan=True, mesh=True), 0),
     (topologies.leaf_spine(5, 2), 10), (topologies.leaf_spine(4, 3, shared_spine_as=False), 0),
-    (topologies.route_reflectors(60), 60), (topologies.full_mesh(30), 435), (topologies.leaf_spine(56, 4), 224),
+    (topologies.route_reflectors(60), 60), (topologies.full_mesh(30), 435), (topologies.leaf_spine(20, 4), 80),
 ]  # fmt: skip
 
 
@@ -56,6 +56,7 @@ def _failures(scenario: Scenario) -> dict[str, Steps]:
 
 
 RUNS = [(scenario, name, steps) for scenario, _ in NETWORKS for name, steps in _failures(scenario).items()]
+RUNS.append((topologies.leaf_spine(56, 4), *next(iter(FABRIC_FAILURES.items()))))
 
 
 def compare(scenario: Scenario, steps: Steps, profile: str = "rfc", delays: Mapping[str, int] | None = None, *,
@@ -201,12 +202,12 @@ def test_large_networks(name: str, build: Callable[[], Scenario], steps: Steps,
 
 @pytest.mark.parametrize("family", closed_forms.FAMILIES)
 def test_closed_forms_hold_at_every_size(family: str) -> None:
-    """Every size up to 200 nodes costs what the formula says."""
+    """Every size up to 200 nodes (of meshes up to 60, and some beyond) costs what the formula says."""
     forms = {"F1": ("n*(n-1)", "n*(n-1)/2"), "F2": ("n*n", "n"), "F3": ("k*n*(n+k-1)", "k*n + k*(k-1)/2"),
              "F4": ("n*n", "n"), "F5": ("L*(S + S*(L-1) + (L-1)*(S-1))", "L*S"),
              "F6": ("k*m*(m+k-1) + k*(m+k-1) + k*(k-1)*m", "k*m + k*(k-1)/2")}  # fmt: skip
     known = closed_forms.FAMILIES[family]
-    for n in range(2, 201):
+    for n in range(2, 201) if family != "F1" else (*range(2, 60), 100, 150, 200):  # a mesh takes long to write down
         sizes: Sequence[int] = {"F3": (1 + n % 3, n), "F5": (n, 1 + n % 4), "F6": (1 + n % min(3, n - 1), n)}.get(
             family, (n,))  # fmt: skip
         (totals,) = GroupedNetwork(known.build(*sizes)).totals()

@@ -266,10 +266,16 @@ def test_a_message_under_way_dies_with_its_session() -> None:
 
 def test_gobgp_looks_at_the_as_of_each_peer() -> None:
     """A sender that spares a peer its own AS looks at every peer anew, also where all have the same options."""
-    rack = topologies.tor(4)
+    rack = topologies.tor(4, lan=True)
     rack = replace(rack, routers=tuple(replace(r, asn=65000) if r.name in ("n2", "n4") else r for r in rack.routers))
     assert settle(rack).updates == 16
     assert settle(rack, "gobgp").updates == 14
+
+
+def test_a_loop_through_a_set_is_a_loop() -> None:
+    """An AS number inside an AS_SET counts once, as outside (RFC 4271 §9.1.2)."""
+    path = (7, frozenset({1, 2}), 1)
+    assert [Attributes(as_path=path).as_count(asn) for asn in (1, 2, 7, 9)] == [2, 1, 1, 0]
 
 
 # ---- networks that do not settle -----------------------------------------------------------------------------------
