@@ -30,6 +30,9 @@ class Captures(Mapping[str, Capture]):
             raise CourseError(f"Nothing was captured at {point!r}; the capture points are {known}.")
         return self._found[point]
 
+    def __contains__(self, point: object) -> bool:
+        return point in self._found
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._found)
 

@@ -1,0 +1,113 @@
+"""One lab in three modes: a Minikube cluster, network namespaces, or a replay of recordings; the same verbs in each.
+
+Which one is chosen by what this machine can do, unless it is said: `session("replay")`, or the environment variable
+COURSEKIT_LAB. Under pytest it is replay, so that stored outputs can be compared on any machine.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from coursekit.cluster.firewall import Allow, allows
+from coursekit.cluster.model import Cluster, load
+from coursekit.errors import CourseError
+from coursekit.lab.captures import Captures
+from coursekit.lab.live import Lab
+from coursekit.lab.live import up as up_live
+from coursekit.lab.probe import MODES as MACHINE
+from coursekit.lab.probe import probe
+from coursekit.lab.replay import Replay
+
+VARIABLE = "COURSEKIT_LAB"
+NAMESPACES, REPLAY = "namespaces", "replay"
+MODES = (NAMESPACES, REPLAY)
+Net = Lab | Replay
+
+
+def session(mode: str | None = None) -> Session:
+    """Return the lab in a mode of MODES, or in the best that this machine can do.
+
+    Raises CourseError for a mode that does not exist, or that this machine cannot run, with what is missing.
+    """
+    wanted = mode or os.environ.get(VARIABLE) or (REPLAY if "PYTEST_VERSION" in os.environ else "")
+    if wanted and wanted not in MODES:
+        raise CourseError(f"There is no lab mode {wanted!r}; there are {', '.join(MODES)}.")
+    can = probe() if wanted != REPLAY else None
+    able = can is not None and (can.root.works or can.user.works)
+    if wanted == NAMESPACES and not able:
+        assert can is not None
+        raise CourseError(
+            f"This machine cannot run the lab live: {can.user.said or can.root.said}. `python -m coursekit doctor` "
+            'says what to do; session("replay") works everywhere.'
+        )
+    if able:
+        assert can is not None
+        return Session(NAMESPACES, MACHINE["root" if can.root.works else "user"])
+    why = "asked for" if can is None else f"this machine cannot do more: {can.user.said}"
+    return Session(REPLAY, why)
+
+
+class Session:
+    """A lab that is there for a whole notebook: one cluster at a time. `mode` and `why` are what the banner says."""
+
+    def __init__(self, mode: str, why: str) -> None:
+        self.mode, self.why = mode, why
+        self.net: Net | None = None
+
+    @property
+    def live(self) -> bool:
+        """Whether a kernel does what is asked, now."""
+        return self.mode != REPLAY
+
+    @property
+    def banner(self) -> str:
+        """Say in two lines what answers: a kernel here and now, or recordings and the model."""
+        if self.live:
+            means = "What you see is captured here and now. Nothing of it is left when the kernel ends."
+        else:
+            means = "What you see was captured before, or is computed by the model; each answer says which."
+        return f"{'live' if self.live else 'replay'} · {self.why}\n{means}"
+
+    def up(self, cluster: Cluster | str = "lab", profile: str | None = None, **options: Any) -> Net:
+        """Take down what runs, and bring up a cluster: a Cluster, the name of a bundled one, or the path of a file.
+
+        Where this kernel cannot carry IPIP, a replay stands in, and `live` of what is returned says so.
+        """
+        found = cluster if isinstance(cluster, Cluster) else load(cluster)
+        if profile is not None:
+            found = found.with_profile(profile, **options)
+        self.down()
+        if self.live and (found.profile.kind != "ipip" or probe().ipip.works):
+            self.net = up_live(found)
+        else:
+            self.net = Replay(found)
+        return self.net
+
+    def down(self) -> None:
+        """Take down what runs."""
+        if self.net is not None:
+            self.net.down()
+        self.net = None
+
+    def evidence(self) -> str:
+        """Say what the last answer was: captured live, captured before (with its place), or computed."""
+        return "nothing asked yet" if self.net is None else evidence(self.net)
+
+    def needs(self) -> tuple[Allow, ...]:
+        """Return what a firewall between the nodes would have to pass."""
+        return allows(self.net.cluster) if self.net else ()
+
+
+def evidence(net: Net) -> str:
+    """Say what the last answer of a lab was: captured live, captured before (with its place), or computed."""
+    return net.evidence if isinstance(net, Replay) else "captured live"
+
+
+def captured(answer: Any) -> Captures:
+    """Return the frames that came with a ping or a GET, as a capture per capture point, in the order of the way."""
+    found, frames = Captures(), answer.frames
+    way = [point for journey in getattr(answer, "journeys", ()) for point in journey.points()]
+    seen = {frame.point for frame in frames}
+    found.fill(frames, dict.fromkeys([*(point for point in way if point in seen), *sorted(seen)]), "", None)
+    return found

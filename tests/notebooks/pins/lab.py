@@ -1,0 +1,49 @@
+"""Numbers in 08, the multi-node lab."""
+
+from __future__ import annotations
+
+from coursekit import ENCAPSULATIONS, inner_mtu, largest_ping, load_cluster, network, overhead, recording, traceroute
+from coursekit.lab.session import Session, captured
+
+from .pin import Pin, plain_ping, vxlan_ping
+
+NUMBERS = ("no", "One", "Two", "Three", "Four")
+ENCAPS = ("flannel-vxlan", "calico-ipip", "native")
+
+
+def mtus() -> tuple[int, ...]:
+    """Return the pods' MTU of each of the three modes, on nodes of 1500."""
+    return tuple(inner_mtu(1500, ENCAPSULATIONS[name]) for name in ENCAPS)
+
+
+def hops() -> list[str]:
+    """Return the addresses that traceroute shows through VXLAN."""
+    return [str(hop.address) for hop in traceroute(network(load_cluster("lab")), "podA", "podB")]
+
+
+def silent(port: int) -> int:
+    """Return how many frames a filter for that UDP port shows of a flannel ping."""
+    return len(recording("flannel-vxlan").capture("node1:eth0").filter(f"udp port {port}"))
+
+
+def headers() -> int:
+    """Return the bytes of the IPv4 and ICMP headers of a ping."""
+    return mtus()[0] - largest_ping(mtus()[0])
+
+
+def gained() -> int:
+    """Return by how many bytes a ping grows between flannel.1 and eth0 of node 1."""
+    seen = captured(Session("replay", "").up("lab", "flannel-vxlan").ping("podA", "podB", count=3))
+    return len(seen["node1:eth0"].frames[0].data) - len(seen["node1:flannel.1"].frames[0].data)
+
+
+PINS: tuple[Pin, ...] = (
+    Pin("08", "explain-connectivity", "{} lines, and no node. {} is Node 2", lambda: (NUMBERS[len(hops())], hops()[1])),
+    Pin("08", "explain-mtu", "Add {} bytes", headers),
+    Pin("08", "explain-mtu", "the pods' MTUs: {}, {}, {}", mtus),
+    Pin("08", "explain-points", "the frame gains {} bytes", gained),
+    Pin("08", "what-holds", "{} bytes against {}",
+        lambda: (overhead(ENCAPSULATIONS["flannel-vxlan"]), overhead(ENCAPSULATIONS["calico-ipip"]))),
+    Pin("08", "explain-points", "gains {} bytes", lambda: vxlan_ping() - plain_ping()),
+    Pin("08", "predict-mode", "udp port {}", lambda: next(port for port in (8472, 4789) if not silent(port))),
+)  # fmt: skip
