@@ -226,7 +226,9 @@ def _frames(kept: Recording, wanted: Mapping[str, str]) -> Iterator[Captured]:
     kinds: dict[int, tuple[int, int, int]] = {}
     for frame, about in told:
         packet = frame.packet
-        if about and packet and frame.point == f"{wanted['host']}:eth0" and about.kind == "request" and not about.errors:
+        if about is None or packet is None or about.kind != "request" or about.errors:
+            continue
+        if frame.point == f"{wanted['host']}:eth0":
             size = max(kinds.get(about.ident, (0,))[0], packet.offset + len(packet.payload) - 8)
             kinds[about.ident] = size, packet.ttl, packet.tos
     kind = int(wanted["-s"]), int(wanted["-t"]), int(wanted["-Q"])
