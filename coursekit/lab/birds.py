@@ -74,16 +74,19 @@ def _withheld(network: Network, dead: set[str]) -> Iterator[tuple[str, str]]:
                 yield name, str(row.dst)
 
 
+def check(network: Network) -> None:
+    """Raise CourseError if `network` needs BIRD and there is none."""
+    if network.learning is not None and not which("bird"):
+        raise CourseError(
+            f"Profile {network.learning.cluster.profile.name} learns its routes by BGP, and BIRD is not installed: "
+            "`sudo apt install bird2`, or choose a profile without BGP."
+        )
+
+
 class Birds:
     """The daemons, following a network's learning."""
 
     def __init__(self, sandbox: Sandbox, network: Network) -> None:
-        if not which("bird"):
-            name = learning_of(network).cluster.profile.name
-            raise CourseError(
-                f"Profile {name} learns its routes by BGP, and BIRD is not installed: `sudo apt install bird2`, "
-                "or choose a profile without BGP."
-            )
         self._sandbox = sandbox
         self._now = Wanted({}, {}, frozenset(), frozenset())
         self.begin(network)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from coursekit.errors import CourseError
-from coursekit.lab.probe import MODES, Probe, attempt, probe, which
+from coursekit.lab.probe import MODES, Probe, attempt, mend, probe, which
 from coursekit.lab.recording import recording, recordings
 
 DISTRIBUTION = "pods-across-nodes"
@@ -30,6 +30,7 @@ PROGRAMS = {
     "tshark": (("tshark", "--version"), "the tests only", "tshark"),
     "chromium": (("chromium", "--version"), "the tests only", "chromium"),
 }
+_DEVICES = {"ipip": "an ipip tunnel device", "tun": "a TUN device, for IPIP in user space"}
 LABEXTENSIONS = ("anywidget", "@jupyter-widgets/jupyterlab-manager")
 
 
@@ -58,9 +59,9 @@ class Report:
     def __str__(self) -> str:
         lines = [f"{name:12} {version}" for name, version in self.versions.items()]
         lines += ["", f"This machine can do {self.can}."]
-        for name in ("root", "user", "loopback", "ipip"):
+        for name in ("root", "user", "loopback", "ipip", "tun"):
             tried = getattr(self.can, name)
-            meaning = MODES.get(name, "an ipip tunnel device").split(":")[0]
+            meaning = _DEVICES.get(name) or MODES[name].split(":")[0]
             why = f" ({tried.said})" if tried.said else ""
             lines.append(f"  {'yes' if tried.works else 'no '} {meaning}{why}")
         lines += [f"  yes replay of recordings ({self.recordings})", ""]
@@ -142,23 +143,6 @@ def _programs(versions: dict[str, str], problems: list[Problem]) -> None:
                                 fix.get(sys.platform, "sudo apt install libpcap0.8"), False))
 
 
-def mend(said: str) -> str:
-    """Return the line that mends a refused namespace, from what the system said when it refused."""
-    if "is not installed" in said:
-        return f"sudo apt install {'util-linux' if said.startswith('unshare') else 'iproute2'}"
-    if "ip: not found" in said or "ip: command not found" in said:
-        return "sudo apt install iproute2"
-    if "No space left on device" in said:
-        return "sudo sysctl user.max_user_namespaces=10000"
-    if "Unknown device type" in said or "not supported" in said:
-        return "sudo modprobe vxlan (the kernel has no such device; in a container, on its host)"
-    if Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns").exists():
-        return "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu 24.04 and later)"
-    if Path("/proc/sys/kernel/unprivileged_userns_clone").exists():
-        return "sudo sysctl kernel.unprivileged_userns_clone=1"
-    return "in a container: start it with --privileged; elsewhere: run the lab with sudo"
-
-
 def _abilities(can: Probe, problems: list[Problem]) -> None:
     if not sys.platform.startswith("linux"):
         fix = "nothing to do for the notebooks; for the lab use Linux, a virtual machine with it, or WSL 2"
@@ -168,7 +152,8 @@ def _abilities(can: Probe, problems: list[Problem]) -> None:
         said = can.user.said if can.root.said == "not root" else can.root.said
         problems.append(Problem(f"no network namespaces: {said}", mend(said), False))
     elif not can.ipip.works:
-        what = "this kernel has no ipip device; IPIP is replayed from recordings"
+        instead = "done in user space" if can.tun.works else "replayed from recordings"
+        what = f"this kernel has no ipip device; IPIP is {instead}"
         problems.append(Problem(what, "sudo modprobe ipip (if the kernel has the module)", False))
 
 

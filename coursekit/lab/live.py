@@ -21,6 +21,7 @@ from coursekit.cluster.model import Cluster, load
 from coursekit.cluster.network import Network, network, network_from_tables
 from coursekit.cluster.tables import HostTables
 from coursekit.errors import CourseError
+from coursekit.lab import birds, limits
 from coursekit.lab.birds import Birds
 from coursekit.lab.captures import Captures, points_of
 from coursekit.lab.frames import Captured
@@ -53,6 +54,8 @@ class Lab:
         self.cluster = cluster
         self.faults: tuple[Fault, ...] = ()
         self._sound = network(cluster)
+        limits.check(self._sound)
+        birds.check(self._sound)
         self._sandbox = Sandbox()
         try:
             learning = self._sound.learning

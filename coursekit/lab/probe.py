@@ -13,6 +13,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 # Debian keeps ip, bridge and bird where an ordinary user's PATH does not look.
 SEARCH_PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"))
@@ -23,6 +24,10 @@ MODES = {
     "loopback": "routing daemons on 127.x addresses; no namespaces",
     "replay": "replay of recordings",
 }
+
+# What the lab is in: with --kill-child nothing outlives unshare. Whoever is not root needs a user namespace around it.
+NAMESPACES = ("--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
+USER = "--user --map-root-user"
 
 # Each step needs the ones before it; the first that fails tells what is missing.
 _STEPS = (
@@ -53,6 +58,15 @@ class Probe:
     user: Attempt
     loopback: Attempt
     ipip: Attempt  # an ipip device; VXLAN is part of root and user
+    tun: Attempt = Attempt(False, "not tried")  # what the lab does IPIP with where there is no ipip device
+
+    @property
+    def advice(self) -> str:
+        """Say in a sentence what keeps this machine from the whole lab, and how to get it; "" if nothing does."""
+        if self.root.works or self.user.works:
+            return ""
+        said = self.user.said if self.root.said == "not root" else self.root.said
+        return f"Network namespaces cannot be made here ({said}): {mend(said)}."
 
     def __str__(self) -> str:
         return MODES[self.mode]
@@ -86,7 +100,16 @@ def attempt(command: list[str], seconds: float = 10) -> Attempt:
 def _lab(flags: str) -> Attempt:
     """Try all that the lab needs, in a namespace made with those flags of unshare(1)."""
     script = "\n".join(f"{do} || {{ echo 'no {what}' >&2; exit 1; }}" for what, do in _STEPS)
-    return attempt(["unshare", flags, "sh", "-c", script])
+    return attempt(["unshare", *flags.split(), *NAMESPACES, "sh", "-c", script])
+
+
+def _tun() -> Attempt:
+    """Try to open the device that makes TUN devices."""
+    try:
+        os.close(os.open("/dev/net/tun", os.O_RDWR))
+    except OSError as error:
+        return Attempt(False, f"/dev/net/tun: {error.strerror}")
+    return Attempt(True)
 
 
 def _loopback() -> Attempt:
@@ -100,16 +123,43 @@ def _loopback() -> Attempt:
     return Attempt(bool(which("bird")), "" if which("bird") else "bird is not installed")
 
 
+def mend(said: str) -> str:
+    """Return the line that mends a refused namespace, from what the system said when it refused."""
+    if "is not installed" in said:
+        return f"sudo apt install {'util-linux' if said.startswith('unshare') else 'iproute2'}"
+    if "ip: not found" in said or "ip: command not found" in said:
+        return "sudo apt install iproute2"
+    if "No space left on device" in said:
+        return "sudo sysctl user.max_user_namespaces=10000"
+    if "Unknown device type" in said or "not supported" in said:
+        return "sudo modprobe vxlan (the kernel has no such device; in a container, on its host)"
+    if Path("/.dockerenv").exists() or Path("/run/.containerenv").exists():
+        return "start the container with --privileged (its seccomp profile refuses unshare)"
+    if _sysctl("kernel/apparmor_restrict_unprivileged_userns") == "1":
+        return "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu 24.04 and later)"
+    if _sysctl("kernel/unprivileged_userns_clone") == "0":
+        return "sudo sysctl kernel.unprivileged_userns_clone=1"
+    return "in a container: start it with --privileged; elsewhere: run the lab with sudo"
+
+
+def _sysctl(name: str) -> str:
+    """Return a kernel setting, "" if this kernel has none of that name."""
+    try:
+        return Path("/proc/sys", name).read_text().strip()
+    except OSError:
+        return ""
+
+
 @cache
 def probe() -> Probe:
     """Try everything once, in about a quarter of a second; nothing of it stays behind."""
     if not sys.platform.startswith("linux"):
         elsewhere = Attempt(False, f"network namespaces are Linux's, and this is {sys.platform}")
         return Probe("replay", elsewhere, elsewhere, elsewhere, elsewhere)
-    root = _lab("-nm") if os.geteuid() == 0 else Attempt(False, "not root")
-    user = _lab("-Urnm")
+    root = _lab("") if os.geteuid() == 0 else Attempt(False, "not root")
+    user = _lab(USER)
     loopback = _loopback()
     ipip = attempt(["unshare", "-nm" if root.works else "-Urnm", "sh", "-c", _IPIP])
     attempts = {"root": root, "user": user, "loopback": loopback}
     mode = next((name for name, tried in attempts.items() if tried.works), "replay")
-    return Probe(mode, root, user, loopback, ipip)
+    return Probe(mode, root, user, loopback, ipip, _tun())

@@ -20,20 +20,30 @@ from typing import Any
 
 import coursekit
 from coursekit.errors import CourseError
-from coursekit.lab.probe import SEARCH_PATH, which
+from coursekit.lab.probe import NAMESPACES, SEARCH_PATH, USER, mend, which
 
 _ROOM = Path(coursekit.__file__).parent.parent
 _START = f"import sys; sys.path.insert(0, {str(_ROOM)!r}); from coursekit.lab.inside.agent import main; main()"
-_NAMESPACES = ("--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
+# Where Debian and Ubuntu keep what the lab runs.
+_PACKAGES = {
+    "ip": "iproute2", "bridge": "iproute2", "ping": "iputils-ping", "traceroute": "traceroute", "unshare": "util-linux",
+    "iptables": "iptables", "ebtables": "iptables", "bird": "bird2", "sysctl": "procps",
+}  # fmt: skip
 _GOODBYE = 5.0  # seconds
 
 
 def command() -> list[str]:
     """Return the command that starts the sandbox: the same for root and for others, but for the user namespace."""
-    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    user = [] if os.geteuid() == 0 else USER.split()
     # Any Python will do inside; a virtual environment may lie where only its owner looks.
     python = sys.executable if os.access(sys.executable, os.X_OK) else which("python3") or "python3"
-    return ["unshare", *user, *_NAMESPACES, python, "-I", "-S", "-c", _START]
+    return ["unshare", *user, *NAMESPACES, python, "-I", "-S", "-c", _START]
+
+
+def _not_installed(program: str) -> str:
+    package = _PACKAGES.get(program)
+    how = f"`sudo apt install {package}` on Debian and Ubuntu" if package else "check its name, or install it"
+    return f"{program} is not installed, and the lab was to run it: {how}."
 
 
 class Sandbox:
@@ -49,9 +59,9 @@ class Sandbox:
                 command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._complaints, env=environment,
                 start_new_session=True, cwd="/", bufsize=0,
             )  # fmt: skip
-        except OSError as error:
+        except FileNotFoundError:
             self._complaints.close()
-            raise CourseError(f"The lab cannot start: {error.filename or 'unshare'}: {error.strerror}.") from None
+            raise CourseError(_not_installed("unshare")) from None
         try:
             self._read()
         except BaseException:
@@ -61,7 +71,8 @@ class Sandbox:
     def ask(self, op: str, **arguments: Any) -> Any:
         """Let the agent do something and return what came of it.
 
-        Raises OSError's words as CourseError. An interrupt (Ctrl-C) ends what runs and leaves the sandbox usable.
+        Raises CourseError for a program that is not installed, or with what the system said. An interrupt (Ctrl-C)
+        ends what runs and leaves the sandbox usable.
         """
         with self._lock:
             self._count += 1
@@ -72,6 +83,8 @@ class Sandbox:
             except BaseException:
                 self._cancel(number)
                 raise
+        if "missing" in answer:
+            raise CourseError(_not_installed(answer["missing"]))
         if "error" in answer:
             raise CourseError(f"The lab could not do that: {answer['error']}.")
         return answer["value"]
@@ -128,7 +141,9 @@ class Sandbox:
         self._complaints.seek(0)
         lines = self._complaints.read().decode(errors="replace").strip().splitlines()
         said = lines[-1] if lines else f"exit status {self._process.returncode}"
-        return CourseError(f"The lab cannot run here: {said}.")
+        if self._count:
+            return CourseError(f"The lab has ended before its time: {said}. Start another with lab.up(cluster).")
+        return CourseError(f"The lab cannot run here ({said}): {mend(said)}.")
 
     def close(self) -> None:
         """End everything that is inside; more than once does no harm."""

@@ -45,7 +45,7 @@ def test_json_says_the_same() -> None:
 def test_root_with_namespaces_is_offered_the_lab() -> None:
     """Where namespaces and VXLAN devices can be made, the probe says so; and it leaves no device behind."""
     before = os.listdir("/sys/class/net")
-    found = probe._lab("-nm")
+    found = probe._lab("")
 
     assert found == Attempt(True)
     assert os.listdir("/sys/class/net") == before
@@ -57,7 +57,7 @@ def test_the_probe_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None
     steps = (*probe._STEPS[:3], ("a VXLAN device", "ip link add x0 type nosuchdevice"))
     monkeypatch.setattr(probe, "_STEPS", steps)
 
-    assert probe._lab("-nm") == Attempt(False, "no a VXLAN device: Error: Unknown device type.")
+    assert probe._lab("") == Attempt(False, "no a VXLAN device: Error: Unknown device type.")
 
 
 def test_what_can_be_done_is_the_best_that_works(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,7 +66,7 @@ def test_what_can_be_done_is_the_best_that_works(monkeypatch: pytest.MonkeyPatch
         pytest.skip("the order is Linux's")
     found = []
     for root, user, loopback in ((YES, YES, YES), (NO, YES, YES), (NO, NO, YES), (NO, NO, NO)):
-        monkeypatch.setattr(probe, "_lab", lambda flags, root=root, user=user: root if flags == "-nm" else user)
+        monkeypatch.setattr(probe, "_lab", lambda flags, root=root, user=user: root if flags == "" else user)
         monkeypatch.setattr(probe, "_loopback", lambda loopback=loopback: loopback)
         monkeypatch.setattr(os, "geteuid", lambda: 0)
         probe.probe.cache_clear()
@@ -95,12 +95,33 @@ def test_elsewhere_than_on_linux_there_is_replay(monkeypatch: pytest.MonkeyPatch
         ("no an address of its own: sh: 1: ip: not found", "sudo apt install iproute2"),
         ("unshare: unshare failed: No space left on device", "sudo sysctl user.max_user_namespaces=10000"),
         ("no a VXLAN device: Error: Unknown device type.", "sudo modprobe vxlan"),
-        ("unshare: unshare failed: Operation not permitted", "sudo"),
+        ("unshare: unshare failed: Operation not permitted", "--privileged"),
     ],
 )
 def test_each_refusal_has_its_remedy(said: str, fix: str) -> None:
     """How the system refused tells what to do."""
-    assert fix in doctor_command.mend(said)
+    assert fix in probe.mend(said)
+
+
+@pytest.mark.parametrize(
+    ("settings", "fix"),
+    [
+        ({"kernel/apparmor_restrict_unprivileged_userns": "1"}, "apparmor_restrict_unprivileged_userns=0"),
+        ({"kernel/unprivileged_userns_clone": "0"}, "sysctl kernel.unprivileged_userns_clone=1"),
+        ({"kernel/apparmor_restrict_unprivileged_userns": "0"}, "run the lab with sudo"),
+    ],
+)
+def test_a_setting_that_forbids_namespaces_is_named(
+    settings: dict[str, str], fix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a setting of the kernel forbids it, the advice says which and how to change it."""
+    monkeypatch.setattr(probe, "_sysctl", lambda name: settings.get(name, ""))
+    monkeypatch.setattr(probe.Path, "exists", lambda path: False)
+    advice = Probe("replay", Attempt(False, "not root"), NO, NO, NO).advice
+
+    assert advice.startswith(f"Network namespaces cannot be made here ({NO.said})")
+    assert fix in advice
+    assert Probe("user", Attempt(False, "not root"), YES, NO, NO).advice == ""
 
 
 def test_a_machine_without_namespaces_gets_a_note(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import select
 import shutil
 import signal
@@ -36,6 +37,10 @@ class Cancelled(Exception):  # noqa: N818 - an interrupt is no error
     """The client does not want the answer any more."""
 
 
+class Missing(Exception):  # noqa: N818
+    """A program that is not installed."""
+
+
 class Agent:
     """Serves one client."""
 
@@ -58,6 +63,8 @@ class Agent:
             return {"value": operation(**request)}
         except Cancelled:
             return {"cancelled": True}
+        except Missing as missing:
+            return {"missing": str(missing)}
         except OSError as error:
             return {"error": f"{error.filename or ''}: {error.strerror or error}".removeprefix(": ")}
 
@@ -95,7 +102,7 @@ class Agent:
 
     def _start(self, host: str, command: list[str], **more: Any) -> subprocess.Popen[bytes]:
         if not shutil.which(command[0]):
-            raise FileNotFoundError(2, "command not found", command[0])
+            raise Missing(command[0])
         with self._spaces.inside(host):
             return subprocess.Popen(command, start_new_session=True, **more)
 
@@ -311,6 +318,8 @@ def _end_with_client() -> None:
 def main() -> None:
     """Serve until the client is gone."""
     threading.Thread(target=_end_with_client, daemon=True).start()
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     spaces.prepare()
     agent = Agent()
     out = os.dup(1)

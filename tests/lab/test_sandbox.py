@@ -1,0 +1,305 @@
+"""The sandbox: nothing outlives it, whoever is in it and however it ends, and every mistake gets a sentence."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import scapy
+
+import coursekit
+from coursekit import lab
+from coursekit.cluster.model import Cluster
+from coursekit.errors import CourseError
+from coursekit.lab import birds, limits, live, probe, sandbox
+from coursekit.lab.machines import Machines
+
+pytestmark = pytest.mark.namespaces
+
+SIGNAL_ME = """
+import sys, time
+from coursekit import lab
+net = lab.up("lab", "{profile}")
+print("up", net._sandbox._process.pid, flush=True)
+net.exec("podA", "sleep 300 & sleep 300", seconds=300)
+"""
+
+
+def descendants(pid: int) -> dict[int, str]:
+    """Every process under `pid`, with its command line."""
+    found, queue = {}, [pid]
+    parents = {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                stat = (folder / "stat").read_text().rpartition(")")[2].split()
+                parents[int(folder.name)] = int(stat[1])
+            except OSError:
+                continue
+    while queue:
+        one = queue.pop()
+        for child, parent in parents.items():
+            if parent == one:
+                found[child] = Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+                queue.append(child)
+    return found
+
+
+def traces() -> tuple[list[str], set[str], int]:
+    """What a lab could leave behind in the machine: devices, named namespaces, mounts."""
+    names = set(os.listdir("/run/netns")) if os.path.isdir("/run/netns") else set()
+    return sorted(os.listdir("/sys/class/net")), names, len(Path("/proc/self/mounts").read_text().splitlines())
+
+
+def gone(pids: dict[int, str], seconds: float = 5.0) -> dict[int, str]:
+    """Those of `pids` that are still there after at most `seconds`."""
+    until = time.monotonic() + seconds
+    while True:
+        left = {p: line for p, line in pids.items() if Path(f"/proc/{p}/cmdline").exists()}
+        left = {p: line for p, line in left.items() if " Z " not in _stat(p)}
+        if not left or time.monotonic() > until:
+            return left
+        time.sleep(0.02)
+
+
+def _stat(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return " Z "
+
+
+@pytest.mark.parametrize(("profile", "number"), [("flannel-vxlan", signal.SIGKILL), ("calico-bgp", signal.SIGKILL),
+                                                 ("flannel-vxlan", signal.SIGTERM)])  # fmt: skip
+@pytest.mark.tool("bird")
+def test_a_killed_kernel_leaves_nothing(profile: str, number: int) -> None:
+    """When the process that made a lab is killed in the middle, no process, device, namespace or mount is left."""
+    before = traces()
+    command = [sys.executable, "-c", SIGNAL_ME.format(profile=profile)]
+    client = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert client.stdout is not None
+    assert client.stdout.readline().startswith("up")
+    time.sleep(0.3)
+    inside = descendants(client.pid)
+    assert sum("sleep 300" in line for line in inside.values()) >= 2
+    assert sum("bird -f" in line for line in inside.values()) == (2 if profile == "calico-bgp" else 0)
+    client.send_signal(number)
+    client.communicate()
+
+    assert gone(inside) == {}
+    assert traces() == before
+
+
+def test_down_takes_everything_along() -> None:
+    """After `with`, or `down()`, nothing is left, and the lab says so to whoever goes on using it."""
+    before = traces()
+    net = lab.up("lab")
+    net.exec("podA", "sleep 300 >/dev/null 2>&1 &")
+    inside = descendants(net._sandbox._process.pid)
+    assert any("sleep 300" in line for line in inside.values())
+    net.down()
+    net.down()
+
+    assert gone(inside) == {}
+    assert traces() == before
+    with pytest.raises(CourseError, match=r"This lab is down; start another with lab\.up\(cluster\)\."):
+        net.ping("podA", "podB")
+
+
+@pytest.fixture
+def interrupt() -> Iterator[Any]:
+    """Interrupt this process as Ctrl-C does, after some seconds."""
+    started = []
+
+    def later(seconds: float) -> None:
+        line = f"import os, signal, time; time.sleep({seconds}); os.kill({os.getpid()}, signal.SIGINT)"
+        started.append(subprocess.Popen([sys.executable, "-c", line]))
+
+    yield later
+    for process in started:
+        process.wait()
+
+
+def test_an_interrupted_ping_leaves_the_lab_usable(interrupt: Any) -> None:
+    """Ctrl-C ends the command that runs and nothing else; what it would have printed is nobody's answer."""
+    with lab.up("lab") as net:
+        net.break_("wrong-vni")
+        interrupt(0.5)
+        with pytest.raises(KeyboardInterrupt):
+            net.ping("podA", "podB", count=50, wait=10)
+        assert not any("ping" in line for line in descendants(net._sandbox._process.pid).values())
+        interrupt(0.5)
+        with pytest.raises(KeyboardInterrupt), net.capture():
+            net.exec("podA", "sleep 60", seconds=60)
+        net.repair()
+        assert net.ping("podA", "podB").journey.outcome.kind == "delivered"
+        interrupt(0.3)
+        with pytest.raises(KeyboardInterrupt):
+            net.get("podA", "10.244.1.99", wait=20)
+        assert net.exec("podA", "echo still here").text == "still here\n"
+
+
+def test_an_interrupt_while_a_lab_is_built_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C, or an error, in the middle of up() takes down what was there already."""
+    made = []
+    real = sandbox.Sandbox
+
+    def kept() -> sandbox.Sandbox:
+        made.append(real())
+        return made[-1]
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(live, "Sandbox", kept)
+    monkeypatch.setattr(Machines, "_batches", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        lab.up("lab")
+
+    assert made[0]._process.poll() is not None
+
+
+def test_a_lab_that_dies_says_so() -> None:
+    """If the sandbox is killed from outside, the next request gets a sentence."""
+    with lab.up("lab") as net:
+        os.kill(net._sandbox._process.pid, signal.SIGKILL)
+        with pytest.raises(CourseError, match=r"The lab has ended before its time.*Start another with lab\.up"):
+            net.ping("podA", "podB")
+
+
+def test_names_of_the_machine_do_not_clash(tmp_path: Path) -> None:
+    """A lab's hosts may be called as namespaces that are there already, and two labs run side by side."""
+    with lab.up("lab") as one, lab.up("lab", "host-gw") as other:
+        assert "flannel.1" in one.exec("node1", "ip -br link").text
+        assert "flannel.1" not in other.exec("node1", "ip -br link").text
+        assert other.ping("podA", "podB").journey.outcome.kind == "delivered"
+
+
+def test_mistakes_get_sentences() -> None:
+    """Unknown hosts, commands, faults, points and filters, and commands that never end."""
+    with lab.up("lab") as net:
+        for mistake, words in (
+            (lambda: net.ping("podX", "podB"), "There is no host 'podX'"),
+            (lambda: net.ping("podA", "podX"), "There is no host 'podX'"),
+            (lambda: net.exec("podA", ["frobnicate", "-x"]), "frobnicate is not installed"),
+            (lambda: net.exec("podA", "frobnicate -x"), "podA: 'frobnicate -x' could not run: sh: .*not found"),
+            (lambda: net.exec("podA", "sleep 9", seconds=0.2), r"'sleep 9' was ended after 0\.2 s"),
+            (lambda: net.tables("nowhere"), "There is no host 'nowhere'"),
+            (lambda: net.break_("missing-fdb", node="node9"), "'node9' is no node"),
+            (lambda: net.capture(["node1:wlan0"]).__enter__(), "'node1:wlan0' is no capture point"),
+            (lambda: lab.up("lab", "flanel"), "'flanel' is no profile"),
+            (lambda: lab.up("lab", vni=7), "options go with a profile"),
+            (lambda: lab.up("nowhere"), "no cluster file can be read there"),
+        ):
+            with pytest.raises(CourseError, match=words):
+                mistake()
+        assert net.exec("podA", "exit 3").status == 3
+        assert net.ping("podA", "podB").journey.outcome.kind == "delivered"
+
+
+def test_a_program_that_is_missing_is_named_with_its_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without iproute2, ping, BIRD or unshare the lab says what to install, and nothing is left."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("unshare", "sh", "ip", "bridge"):
+        (programs / name).symlink_to(str(shutil.which(name)))
+    monkeypatch.setattr(sandbox, "SEARCH_PATH", str(programs))
+    with lab.up("lab") as net, pytest.raises(CourseError, match=r"ping is not installed.*apt install iputils-ping"):
+        net.ping("podA", "podB")
+    (programs / "ip").unlink()
+    with pytest.raises(CourseError, match=r"ip is not installed.*apt install iproute2"):
+        lab.up("lab")
+    monkeypatch.setattr(birds, "which", lambda name: None)
+    with pytest.raises(CourseError, match="BIRD is not installed: `sudo apt install bird2`"):
+        lab.up("lab", "calico-bgp")
+    monkeypatch.setattr(sandbox, "command", lambda: ["no-such-unshare"])
+    with pytest.raises(CourseError, match="unshare is not installed"):
+        lab.up("lab")
+
+
+def test_a_refusal_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where namespaces are forbidden, the sentence has the system's words and the way out."""
+    said = "unshare: unshare failed: No space left on device"
+    monkeypatch.setattr(sandbox, "command", lambda: ["sh", "-c", f"echo '{said}' >&2; exit 1"])
+    with pytest.raises(CourseError, match=r"cannot run here \(unshare.*\): sudo sysctl user.max_user_namespaces"):
+        lab.up("lab")
+
+
+def big(nodes: int, profile: str) -> Cluster:
+    """A cluster of many nodes on one LAN."""
+    return Cluster.from_dict(
+        {
+            "profile": {"name": profile},
+            "segments": [{"name": "lan", "subnet": "172.16.0.0/16"}],
+            "pod_network": "10.0.0.0/8",
+            "nodes": [
+                {"name": f"n{i}", "address": f"172.16.{i >> 8}.{(i & 255)}", "block": f"10.{i >> 8}.{i & 255}.0/24"}
+                for i in range(1, nodes + 1)
+            ],
+        }
+    )
+
+
+def test_what_is_too_big_is_refused_before_it_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Too many neighbours, bridge ports or hosts: a sentence, and no process was started."""
+    monkeypatch.setattr(limits, "_setting", lambda name, default: default)
+    monkeypatch.setattr(live, "Sandbox", lambda: pytest.fail("started"))
+    with pytest.raises(CourseError, match=r"528 BGP sessions need 1056 neighbour entries, and the kernel holds 1024"):
+        lab.up(big(33, "calico-bgp"))
+    monkeypatch.setattr(limits.resource, "getrlimit", lambda what: (1024, 1024))
+    with pytest.raises(CourseError, match=r"This cluster has 131 hosts.*takes 120 at most"):
+        lab.up(big(130, "host-gw"))
+    monkeypatch.setattr(limits.resource, "getrlimit", lambda what: (1 << 20, 1 << 20))
+    with pytest.raises(CourseError, match="br0 on lan would have 1024 ports, and a Linux bridge has 1023 at most"):
+        lab.up(big(1024, "none"))
+
+
+ORDINARY = """
+import os
+from coursekit import lab
+assert os.geteuid() != 0
+for profile in {profiles}:
+    with lab.up("lab", profile) as net:
+        net.break_("icmp-filtered")
+        net.repair()
+        print(profile, net.ping("podA", "podB").journey.outcome.kind, net.get("podA", "podB").status,
+              [str(hop.address) for hop in net.traceroute("podA", "podB")][-1], flush=True)
+"""
+
+
+@pytest.mark.root
+@pytest.mark.tool("setpriv", "bird")
+@pytest.mark.parametrize("tun", [True, False])
+def test_an_ordinary_user_has_the_same_lab(tun: bool, tmp_path: Path) -> None:
+    """As nobody, in a user namespace, every profile works; IPIP needs a /dev/net/tun that one may open, or a module."""
+    home = tmp_path / "open"  # a place that everybody may read, whatever the checkout is in
+    for folder in (*tmp_path.parents, tmp_path):
+        if folder.stat().st_uid == os.getuid() and folder != Path("/") and "pytest" in str(folder):
+            folder.chmod(0o755)
+    for package in (coursekit, scapy):
+        shutil.copytree(Path(package.__file__).parent, home / package.__name__)
+    shutil.copytree(Path(coursekit.__file__).parent.parent / "data" / "clusters", home / "data" / "clusters")
+    profiles = ["flannel-vxlan", "calico-bgp", "calico-ipip"]
+    (home / "ordinary.py").write_text(ORDINARY.format(profiles=profiles))
+    device = tmp_path / "tun"
+    prepare = f"mknod -m {'666' if tun else '600'} {device} c 10 200 && mount --bind {device} /dev/net/tun && exec "
+    python = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
+    nobody = "setpriv --reuid 65534 --regid 65534 --clear-groups"
+    command = f"{prepare} {nobody} env PYTHONPATH={home} HOME={home} {python} {home}/ordinary.py"
+    done = subprocess.run(["unshare", "--mount", "sh", "-c", command], capture_output=True, text=True, cwd="/")
+
+    lines = done.stdout.splitlines()
+    assert lines[:2] == [f"{profile} delivered 200 10.244.1.7" for profile in profiles[:2]], done.stderr
+    if tun:
+        assert lines[2:] == ["calico-ipip delivered 200 10.244.1.7"], done.stderr
+    elif not probe.probe().ipip.works:
+        assert "none can be made in user space" in done.stderr.splitlines()[-1]
+        assert "chmod 666 /dev/net/tun" in done.stderr.splitlines()[-1]
