@@ -78,15 +78,33 @@ class Host:
                 rows = _kernel_routes6(address.dev, address.interface)
             main += rows[0]
             local += rows[1]
+        dark = self._bridges_without_ports()
         return HostTables(
             self.name,
-            tuple(self.links),
+            tuple(_without_carrier(link) if link.name in dark else link for link in self.links),
             tuple(self.addresses),
-            in_kernel_order(main),
-            in_kernel_order(local),
+            in_kernel_order(_linkdown(main, dark)),
+            in_kernel_order(_linkdown(local, dark)),
             tuple(self.neighbours),
             tuple(self.fdb),
         )
+
+
+    def _bridges_without_ports(self) -> set[str]:
+        """Return the bridges that have no carrier, for want of a port."""
+        return {link.name for link in self.links if link.kind == "bridge"} - {str(link.master) for link in self.links}
+
+
+def _without_carrier(link: Link) -> Link:
+    flags = ("NO-CARRIER", *(flag for flag in link.flags if flag != "LOWER_UP"))
+    return replace(link, flags=flags, extra={**link.extra, "operstate": "DOWN"})
+
+
+def _linkdown(routes: Iterable[Route], dark: set[str]) -> Iterable[Route]:
+    """Mark the rows over devices without carrier, save those for a host's own addresses (fib_check_nh)."""
+    for route in routes:
+        marked = route.dev in dark and route.type not in ("local", "anycast")
+        yield replace(route, flags=(*route.flags, "linkdown")) if marked else route
 
 
 def _kernel_routes4(dev: str, interface: IPv4Interface) -> tuple[list[Route], list[Route]]:

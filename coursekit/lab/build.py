@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from coursekit.cluster.commands import route_words, vxlan_words
 from coursekit.cluster.network import Host, Network
 from coursekit.cluster.tables import HostAddress, Link
+from coursekit.cluster.underlay import device_name
+
+OUTSIDE = ".outside"  # where cables out of the cluster end; no host can have such a name
 
 
 @dataclass
@@ -32,7 +35,19 @@ def scripts(
     `written` names route protocols that a daemon writes itself, such as "bird"; `there` the devices that the kernel
     puts in every namespace. An IPIP device is not made, only adjusted: it is one of these, or a user-space one.
     """
-    return {name: _script(host, network, written, there) for name, host in network.hosts.items()}
+    found = {name: _script(host, network, written, there) for name, host in network.hosts.items()}
+    found[OUTSIDE] = Script(rows=[f"link set dev {_far(host)} up" for host, _ in uplinks(network)])
+    return found
+
+
+def uplinks(network: Network) -> list[tuple[str, Link]]:
+    """Return the devices that lead out of the cluster, with their hosts: cables whose other end is nobody's."""
+    linked = [(name, link) for name, host in network.hosts.items() for link in host.tables.links]
+    return [(name, link) for name, link in linked if link.kind == "" and link.name != "lo"]
+
+
+def _far(host: str) -> str:
+    return device_name("far-", host)
 
 
 def _script(host: Host, network: Network, written: frozenset[str], there: Collection[str]) -> Script:
@@ -86,8 +101,8 @@ def _make(host: str, link: Link, network: Network, numbered: bool) -> Iterator[s
         yield f"{head} bridge stp_state 0 mcast_snooping 0"
     elif link.kind == "vxlan":
         yield f"{head} vxlan {vxlan_words(link.info)}"
-    elif link.kind == "" and link.name != "lo":  # the way out of the cluster: a cable with nothing at its end
-        yield f"{head} veth peer name {link.name}-far"
+    elif link.kind == "" and link.name != "lo":
+        yield f"{head} veth peer name {_far(host)} netns {OUTSIDE}"
 
 
 def settings(host: Host) -> dict[str, str]:

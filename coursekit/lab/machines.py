@@ -9,10 +9,10 @@ from typing import Any
 
 from coursekit.cluster.commands import Command, commands
 from coursekit.cluster.iproute2 import parse_state_json
-from coursekit.cluster.network import Network
+from coursekit.cluster.network import Host, Network
 from coursekit.cluster.tables import HostTables
 from coursekit.errors import CourseError
-from coursekit.lab.build import device_settings, scripts, settings
+from coursekit.lab.build import OUTSIDE, device_settings, scripts, settings, uplinks
 from coursekit.lab.sandbox import Sandbox
 
 _SHOW = ("link show", "addr show", "route show", "route show table local", "neigh show")
@@ -29,6 +29,8 @@ class Machines:
         hosts = wanted.hosts
         every = {name: {**settings(host), **(extra or {})} for name, host in hosts.items()}
         self._there = sandbox.ask("hosts", names=list(hosts), settings=every)
+        if uplinks(wanted):
+            sandbox.ask("hosts", names=[OUTSIDE], settings={OUTSIDE: settings(Host(HostTables(OUTSIDE)))}, deaf=True)
         found = scripts(wanted, written, self._there)
         self._batches("ip", {name: script.devices for name, script in found.items()})
         self._ipip()

@@ -7,7 +7,7 @@ import pytest
 from coursekit import lab
 from coursekit.cluster import journey
 from coursekit.cluster.faults import apply
-from coursekit.cluster.model import load
+from coursekit.cluster.model import Cluster, load
 from coursekit.cluster.network import network
 from coursekit.cluster.path import Journey
 from coursekit.errors import CourseError
@@ -70,3 +70,66 @@ def test_what_a_lab_returns() -> None:
         assert net.exec("node2", ["ip", "route"]).status == 0
         assert "10.244.0.0/24 via 10.244.0.0" in net.exec("node2", "ip route | grep flannel.1").text
         assert outcome(journey.ping(net.network(), "podA", "podB"))[0] == "delivered"
+
+
+def odd_cluster() -> Cluster:
+    """Two racks behind a ToR each, of which one is empty, a node without pods, long names, other MTUs, an uplink."""
+    return Cluster.from_dict(
+        {
+            "profile": {"name": "flannel-vxlan", "direct_routing": True, "df": "inherit", "masquerade": "outside"},
+            "segments": [
+                {"name": "rack1", "subnet": "172.20.7.0/26", "gateway": "172.20.7.1", "mtu": 9000},
+                {"name": "rack2", "subnet": "172.21.7.0/25", "gateway": "172.21.7.1"},
+                {"name": "empty", "subnet": "172.22.7.0/24", "gateway": "172.22.7.1"},
+                {"name": "spine", "subnet": "172.31.0.0/24"},
+            ],
+            "routers": [
+                {"name": "tor1", "addresses": ["172.20.7.1", "172.31.0.1"], "uplink": "203.0.113.2/30",
+                 "default_gateway": "203.0.113.1"},
+                {"name": "tor2", "addresses": ["172.21.7.1", "172.22.7.1", "172.31.0.2"]},
+            ],
+            "nodes": [
+                {"name": "a-node-with-a-long-name.example.org", "address": "172.20.7.9", "block": "10.244.3.0/25"},
+                {"name": "n2", "address": "172.20.7.8", "block": "10.244.9.0/26", "port_mtu": 1400},
+                {"name": "n3", "address": "172.21.7.8", "block": "10.244.4.0/24", "mtu": 1400},
+                {"name": "n4", "address": "172.21.7.9", "block": "10.244.5.0/24"},
+            ],
+            "pods": [
+                {"name": "web-7c9d8b6f4-x2kqp", "address": "10.244.3.5"},
+                {"name": "web-7c9d8b6f4-9zzzz", "address": "10.244.3.6"},
+                {"name": "db", "address": "10.244.9.7"},
+                {"name": "far", "address": "10.244.4.8"},
+            ],
+        }
+    )  # fmt: skip
+
+
+def test_an_odd_cluster_is_built_to_the_row() -> None:
+    """Devices with MAC, MTU and index, addresses and every row of every table are what the model puts there."""
+    cluster = odd_cluster()
+    sound = network(cluster)
+    with lab.up(cluster) as net:
+        real = net.network()
+        rows = 0
+        for name, host in sound.hosts.items():
+            ours, theirs = host.tables, real.host(name).tables
+            for link in ours.links:
+                found = theirs.link(link.name)
+                assert found is not None, link.name
+                for key in ("mtu", "mac", "master", "ifindex", "peer"):
+                    assert getattr(found, key) == getattr(link, key), (name, link.name, key)
+                assert set(link.flags) - {"MULTICAST"} == set(found.flags) - {"MULTICAST"}, (name, link.name)
+                assert {key: found.info.get(key) for key in link.info} == link.info
+            assert [(a.dev, a.interface) for a in theirs.addresses] == [(a.dev, a.interface) for a in ours.addresses]
+            assert [str(r) for r in theirs.routes] == [str(r) for r in ours.routes], name
+            assert [str(r) for r in theirs.local_routes] == [str(r) for r in ours.local_routes], name
+            assert {str(n) for n in ours.neighbours} <= {str(n) for n in theirs.neighbours}
+            assert {str(e) for e in ours.fdb} <= {str(e) for e in theirs.fdb}
+            rows += len(ours.routes) + len(ours.local_routes) + len(ours.neighbours) + len(ours.fdb)
+        for dst in ("web-7c9d8b6f4-9zzzz", "db", "far"):
+            for df in (True, False):
+                found = net.ping("web-7c9d8b6f4-x2kqp", dst, size=1372, df=df, wait=0.5).journey
+                wanted = journey.ping(sound, "web-7c9d8b6f4-x2kqp", dst, size=1372, df=df, wait=0.5)
+                sound = sound.after(wanted)
+                assert outcome(found) == outcome(wanted), (dst, df)
+    assert rows > 100

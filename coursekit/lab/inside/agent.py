@@ -68,8 +68,8 @@ class Agent:
         except OSError as error:
             return {"error": f"{error.filename or ''}: {error.strerror or error}".removeprefix(": ")}
 
-    def hosts(self, names: list[str], settings: dict[str, dict[str, str]]) -> list[str]:
-        """Make a namespace with its tap for each name, with settings; return the devices that the kernel puts there.
+    def hosts(self, names: list[str], settings: dict[str, dict[str, str]], deaf: bool = False) -> list[str]:
+        """Make a namespace for each name, with its tap and settings; return the devices that the kernel puts there.
 
         A kernel that has loaded ipip, sit or gre puts a device of each in every new namespace.
         """
@@ -78,7 +78,8 @@ class Agent:
             self._spaces.add(name)
             with self._spaces.inside(name):
                 spaces.write(settings.get(name, {}))
-                self._taps.add(name)
+                if not deaf:
+                    self._taps.add(name)
                 found = found or [device for _, device in socket.if_nameindex()]
         return found
 
