@@ -170,7 +170,7 @@ def _computed(key: str, answer: str, tried: Trial) -> Iterator[Reason]:
 
 
 def _across_a_router(tried: Trial, answer: str) -> Iterator[str]:
-    lost = tried.failed if answer != YES else None
+    lost = tried.failed
     if lost:
         yield f"between subnets a pod's packet leaves as it is, and dies: {lost.outcome.reason.split(';')[0]}"
 

@@ -49,6 +49,18 @@ def test_rules_pass_all_and_none_is_spare(base: str, name: str) -> None:
         assert missed > 0 or rule.port == BGP_PORT
 
 
+@pytest.mark.parametrize("name", MODES)
+def test_nodes_reach_pods_of_other_nodes(name: str) -> None:
+    """What a node itself sends a pod passes too, and the pod's answer."""
+    cluster = mode(name).on(load_cluster("chapter"))
+    journey = ping(network(cluster), "node1", "podB")
+    seen = captures(journey)["node1:eth0"]
+
+    assert journey.outcome.kind == "delivered"
+    assert len(seen) == 2
+    assert len(seen.filter(joined(allows(cluster)))) == 2
+
+
 @pytest.mark.parametrize(
     ("recorded", "base", "profile", "options"),
     [

@@ -65,6 +65,17 @@ def test_options_matter() -> None:
     assert not one.diagnose("missing-route", node="node2").right
 
 
+def test_what_a_wrong_name_leaves_open() -> None:
+    """A symptom goes before a row: a full ping that would be lost; then a row that should be another."""
+    one = next(c for c in map(case, range(60)) if hidden(c) == "pod-mtu" and "flannel" in c._net.cluster.profile.name)
+
+    assert "ping -s 1422 -M do would give silence" in str(one.diagnose("port-mtu"))
+    assert "node1 would not have “flannel.1 mtu 1450 UP" in str(one.diagnose("vtep-mtu"))
+    assert "node1 no longer has “cni0 mtu 1450 UP”" in str(one.diagnose("icmp-filtered"))
+    port = next(c for c in map(case, range(60)) if hidden(c) == "wrong-port")
+    assert "192.168.1.11 complains to 192.168.1.10" in str(port.diagnose("wrong-vni"))
+
+
 def test_repair_mends() -> None:
     """After repair the pods talk again, and no diagnosis of the old fault holds."""
     one = case(7)

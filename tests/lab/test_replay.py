@@ -88,7 +88,10 @@ def test_pings_of_one_size_are_told_apart() -> None:
 def test_what_was_not_recorded_is_computed() -> None:
     """Another size, direction or fault is answered by the model, and said to be."""
     net = Replay(load_cluster("lab").with_profile("flannel-vxlan"))
-    for answer in (net.ping("podB", "podA"), net.ping("podA", "podB", size=1000)):
+    for src, dst, size in (("podB", "podA", 56), ("podA", "podB", 1000)):
+        net.ping("podA", "podB")
+        assert net.evidence != COMPUTED
+        answer = net.ping(src, dst, size)
         assert net.evidence == COMPUTED
         assert "1 packets transmitted, 1 received, 0% packet loss" in answer.text
         assert "node1:eth0" in captured(answer)

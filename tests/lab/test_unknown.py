@@ -58,6 +58,8 @@ def test_every_false_claim_is_refused(seed: int) -> None:
         false = [key for key in claims if attempt[key] != claims[key]]
         assert [key for key in claims if lines[key].right is False] == false, (attempt, lines)
         assert all(lines[key].sentence for key in false)
+        if attempt["pod_mtu"] == 1:
+            assert "carries a pod's packet of" in lines["pod_mtu"].sentence
 
 
 def test_hints_do_not_tell() -> None:

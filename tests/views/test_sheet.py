@@ -53,6 +53,14 @@ def test_wide_cells_are_wrapped() -> None:
     assert "route-reflector" in narrow
 
 
+def test_columns_of_sentences_give_way_to_words() -> None:
+    """A column is not narrowed below its longest word while another has blanks to break at."""
+    text = views.sheet([["w" * 60, "a b c " * 12]], ("word", "sentence")).text()
+
+    assert "w" * 60 in text
+    assert max(map(len, text.splitlines())) <= WIDTH
+
+
 def test_a_word_too_long_is_cut_and_not_lost() -> None:
     """Words wider than the page are broken where nothing else helps."""
     text = views.sheet([["a" * 90, "b" * 90]], ("one", "two")).text()
