@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from coursekit.views.bgp import BgpView
 from coursekit.views.chain import LookupChain
 from coursekit.views.choice import choice_sheet, grid_sheet
+from coursekit.views.comparison import comparison, watched
 from coursekit.views.diff import PacketDiff
 from coursekit.views.frames import dissected
 from coursekit.views.journey import JourneyView
@@ -117,6 +118,16 @@ def sheet(
 def choice(chosen: Choice, title: str = "") -> Sheet:
     """Draw which modes remain under some answers, and what ruled each other one out."""
     return choice_sheet(chosen, title)
+
+
+def compare(aspect: str, cluster: Cluster | str = "two-racks", title: str = "") -> Sheet:
+    """Draw one aspect of all modes: "what a firewall must pass", "what has to be set up", "clouds" or "everything"."""
+    return comparison(aspect, cluster, title)
+
+
+def watch(journeys: Mapping[str, Journey], filters: Iterable[str], hosts: Iterable[str], title: str = "") -> Sheet:
+    """Draw which of tcpdump's filters shows how many frames of journeys, by name, at the devices of `hosts`."""
+    return watched(journeys, filters, hosts, title)
 
 
 def grid(cluster: Cluster | str = "two-racks", title: str = "") -> Sheet:

@@ -43,10 +43,13 @@ class Sheet(View):
     def text(self) -> str:
         """Return the rows in columns, wide cells wrapped."""
         data = self.data
+        rows, head = data["rows"], [[name] for name in data["head"]]
         signed = any(data["states"])
-        rows = [[*([[SIGNS[s]]] if signed else []), *row] for s, row in zip(data["states"], data["rows"], strict=True)]
-        head = [[name] for name in ([""] if signed else []) + data["head"]]
-        widths = _fit([[line for row in (head, *rows) for line in row[i]] for i in range(len(head))])
+        columns = [[line for row in (head, *rows) for line in row[i]] for i in range(len(head))]
+        widths = _fit(columns, WIDTH - 3 if signed else WIDTH)
+        if signed:
+            head, widths = [[""], *head], [1, *widths]
+            rows = [[[SIGNS[state]], *row] for state, row in zip(data["states"], rows, strict=True)]
         lines = wrap(data["title"], WIDTH)
         shown = [_row(row, widths) for row in (head, *rows)]
         tall = any(len(part) > 1 for part in shown[1:])
@@ -71,12 +74,12 @@ def _lines(cell: Any) -> list[str]:
     return [str(line) for line in cell] if isinstance(cell, list | tuple) else str(cell).splitlines() or [""]
 
 
-def _fit(columns: list[list[str]]) -> list[int]:
-    """Return widths: the widest columns are narrowed until a row fits, to their longest word if that suffices."""
+def _fit(columns: list[list[str]], room: int) -> list[int]:
+    """Return widths: the widest columns are narrowed until a row fits, names last, and to the longest word first."""
     widths = [max(map(len, lines), default=0) for lines in columns]
     words = [max((len(word) for line in lines for word in line.split()), default=0) for lines in columns]
-    for least in words, [_LEAST] * len(columns):
-        while sum(widths) + 2 * (len(widths) - 1) > WIDTH:
+    for least in [max(widths[0], words[0]), *words[1:]], words, [_LEAST] * len(columns):
+        while sum(widths) + 2 * (len(widths) - 1) > room:
             wide = [i for i in range(len(widths)) if widths[i] > least[i]]
             if not wide:
                 break

@@ -16,7 +16,8 @@ from coursekit.errors import CourseError
 from coursekit.packets.capture import Frame
 from coursekit.packets.layout import dissect
 
-DRAWING = ("bgp", "packet", "diff", "table", "journey", "chain", "mtu", "curve", "sheet", "choice", "grid")
+DRAWING = ("bgp", "packet", "diff", "table", "journey", "chain", "mtu", "curve", "sheet", "choice", "grid", "compare",
+           "watch")
 VERBS = (*DRAWING, "explore_mtu", "explore_fault", "explore_profile", "explore_choice")
 MODULES = ("bgp", "packet", "diff", "table", "journey", "chain", "mtu", "curves", "sheet", "choice", "forms")
 ECHO = IP(src="10.0.0.1", dst="10.0.0.2", id=1) / ICMP(id=1, seq=1)

@@ -1,0 +1,106 @@
+"""The usual comparison tables, one aspect each, with every cell worked out from the modes' own tables and packets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from coursekit.cluster.choice import QUESTIONS, Choice, choose
+from coursekit.cluster.firewall import BGP_PORT, allows
+from coursekit.cluster.model import Cluster
+from coursekit.cluster.modes import MODES, Trial, trial
+from coursekit.cluster.path import Journey
+from coursekit.cluster.watch import watch
+from coursekit.errors import CourseError
+from coursekit.packets.goodput import goodput
+from coursekit.views.sheet import Sheet
+
+Row = list[Any]
+
+
+def comparison(aspect: str, cluster: Cluster | str = "two-racks", title: str = "") -> Sheet:
+    """Return the table of one of ASPECTS for all modes; CourseError, listing them, for another."""
+    if aspect not in ASPECTS:
+        raise CourseError(f"There is no aspect {aspect!r} to compare by; there are {', '.join(ASPECTS)}.")
+    head, row = ASPECTS[aspect]
+    tried = [trial(name, cluster) for name in MODES]
+    shown = [[one.mode.name, *row(one)] for one in tried]
+    kind = "documented" if aspect == "clouds" else f"computed, {tried[0].cluster.title or tried[0].cluster.name}"
+    notes = list(dict.fromkeys(_conditions())) if aspect == "clouds" else []
+    return Sheet(shown, ("mode", *head), title or f"{kind}: {aspect}", notes=notes)
+
+
+def watched(journeys: Mapping[str, Journey], filters: Iterable[str], hosts: Iterable[str], title: str = "") -> Sheet:
+    """Return how many frames each filter shows at each device of `hosts`, for journeys by name."""
+    wanted, only = list(filters), set(hosts)
+    rows = [
+        [f"{name}, {point}", *(seen[bpf] or "" for bpf in wanted)]
+        for name, journey in journeys.items()
+        for point, seen in watch(journey, wanted).items()
+        if point.partition(":")[0] in only
+    ]
+    return Sheet(rows, ("capture point", *wanted), title or "computed: frames that each filter shows")
+
+
+def _firewall(tried: Trial) -> Row:
+    needed = allows(tried.cluster, tried.tables)
+    return [", ".join(rule.name for rule in needed), "yes" if any(rule.pods for rule in needed) else "no"]
+
+
+def _setup(tried: Trial) -> Row:
+    cluster, first = tried.cluster, tried.cluster.nodes[0]
+    node, blocks = tried.tables[first.name], {block for other in cluster.nodes[1:] for block in other.blocks}
+    device = cluster.profile.device
+    tunnel = sum(n.dev == device for n in node.neighbours) + sum(e.dev == device for e in node.fdb)
+    sessions = sum(len(rule.pairs) // 2 for rule in allows(cluster, tried.tables) if rule.port == BGP_PORT)
+    routes = sum(row.dst in blocks for row in node.routes)
+    return [routes, tunnel, device or "", len(tried.router_rows), sessions or ""]
+
+
+def _clouds(tried: Trial) -> Row:
+    return [_tick(choose(cloud=cloud), tried.mode.name) for cloud in _named_clouds()]
+
+
+def _named_clouds() -> tuple[str, ...]:
+    return QUESTIONS["cloud"].answers[1:]
+
+
+def _tick(chosen: Choice, name: str) -> str:
+    return "✗" if chosen[name].out else "✓ if …" if chosen[name].first else "✓"
+
+
+def _conditions() -> Iterator[str]:
+    """Yield each condition and refusal once, with the clouds' names."""
+    for cloud in _named_clouds():
+        for verdict in choose(cloud=cloud).verdicts:
+            for reason in verdict.out or verdict.first:
+                yield f"{cloud} {'✗' if verdict.out else '✓ if'}: {reason.sentence}"
+
+
+def _everything(tried: Trial) -> Row:
+    others = tried.cluster.nodes[1:]
+    carried = dict.fromkeys(tried.carried(node.name) for node in others)
+    lost = tried.failed
+    share = "" if lost else f"{100 * goodput(tried.cluster.profile.encapsulation, mtu=_mtu(tried)).share:.1f} %"
+    ipv6 = "no" if choose(pods_ipv6="yes")[tried.mode.name].out else "yes"
+    return [
+        " / ".join(carried), tried.lost_mtu, share, f"lost at {lost.outcome.last_seen}" if lost else "yes",
+        "yes" if tried.router_rows else "no", ipv6,
+    ]  # fmt: skip
+
+
+def _mtu(tried: Trial) -> int:
+    first = tried.cluster.nodes[0]
+    return first.mtu or tried.cluster.segment_of(first).mtu
+
+
+ASPECTS: Mapping[str, tuple[tuple[str, ...], Callable[[Trial], Row]]] = {
+    "what a firewall must pass": (("protocol and port", "pods' addresses between nodes?"), _firewall),
+    "what has to be set up": (
+        ("routes on a node", "neighbour and FDB rows", "device", "routes on routers", "BGP sessions"), _setup,
+    ),
+    "clouds": (_named_clouds(), _clouds),
+    "everything": (
+        ("carried", "less MTU", "goodput", "reaches every node", "pods known to the router", "IPv6 pods"), _everything,
+    ),
+}  # fmt: skip

@@ -1,0 +1,96 @@
+"""The comparison tables: every cell is what the modes' tables, rules and packets say, on any cluster."""
+
+from __future__ import annotations
+
+import pytest
+
+from coursekit import CourseError, load_cluster, network, ping, views
+from coursekit.cluster.choice import choose
+from coursekit.cluster.firewall import allows
+from coursekit.cluster.modes import MODES, trial
+from coursekit.cluster.watch import watch
+from coursekit.packets.goodput import goodput
+from coursekit.views.comparison import ASPECTS
+from coursekit.views.sheet import Sheet
+
+from .markup import offences
+
+
+def rows(sheet: Sheet) -> dict[str, list[str]]:
+    """Return the cells by the row's name."""
+    return {row[0][0]: [" ".join(cell) for cell in row[1:]] for row in sheet.data["rows"]}
+
+
+@pytest.mark.parametrize("aspect", ASPECTS)
+@pytest.mark.parametrize("cluster", ["two-racks", "chapter", "minikube-calico"])
+def test_every_mode_has_a_row(cluster: str, aspect: str) -> None:
+    """Each aspect of each cluster is a whole table that says its evidence, and fits a page."""
+    sheet = views.compare(aspect, cluster)
+
+    assert list(rows(sheet)) == list(MODES)
+    assert sheet.text().startswith("documented" if aspect == "clouds" else "computed")
+    assert max(map(len, sheet.text().splitlines())) <= 100
+    assert offences(sheet.figure()) == []
+
+
+def test_firewalls() -> None:
+    """The rules by name, and whether pods' addresses are in them."""
+    for name, (needs, pods) in rows(views.compare("what a firewall must pass")).items():
+        rules = allows(MODES[name].on(load_cluster("two-racks")))
+        assert needs == ", ".join(rule.name for rule in rules)
+        assert pods == ("yes" if any(rule.pods for rule in rules) else "no")
+
+
+def test_setting_up() -> None:
+    """Rows that a node and the routers hold, the device, and the sessions."""
+    found = rows(views.compare("what has to be set up"))
+
+    assert found["flannel-vxlan"] == ["2", "4", "flannel.1", "0", ""]
+    assert found["calico-ipip"] == ["2", "0", "tunl0", "0", "3"]
+    assert found["calico-bgp route-reflector"][-1] == "2"
+    assert found["calico-bgp tor"][3:] == ["3", "3"]
+    assert found["route table"] == ["0", "0", "", "3", ""]
+    assert found["host-gw"][0] == "1"
+    assert rows(views.compare("what has to be set up", "chapter"))["host-gw"][0] == "2"
+
+
+def test_clouds() -> None:
+    """A tick, a tick on a condition, or a cross, as `choose` has it; every condition is told with its cloud."""
+    sheet = views.compare("clouds")
+    for name, cells in rows(sheet).items():
+        for cloud, cell in zip(sheet.data["head"][1:], cells, strict=True):
+            verdict = choose(cloud=cloud)[name]
+            assert cell == ("✗" if verdict.out else "✓ if …" if verdict.first else "✓")
+            for reason in verdict.out or verdict.first:
+                assert any(note.startswith(cloud) and reason.sentence in note for note in sheet.data["notes"])
+
+
+def test_everything() -> None:
+    """How it is carried, what it costs, whether it arrives: from the trial of the mode."""
+    for name, cells in rows(views.compare("everything")).items():
+        tried = trial(name)
+        lost = tried.failed
+        ways = list(dict.fromkeys(tried.carried(node) for node in ("node2", "node3")))
+        assert cells[0] == " / ".join(ways)
+        assert cells[1] == str(tried.lost_mtu)
+        share = f"{100 * goodput(tried.cluster.profile.encapsulation).share:.1f} %"
+        assert cells[2] == ("" if lost else share)
+        assert cells[3] == (f"lost at {lost.outcome.last_seen}" if lost else "yes")
+        assert cells[4:] == ["yes" if tried.router_rows else "no", "no" if "ipip" in name else "yes"]
+
+
+def test_watching() -> None:
+    """Frames by filter at the devices of the hosts asked for, and nowhere else."""
+    journey = ping(network(load_cluster("lab")), "podA", "podB")
+    filters = ["icmp", "udp port 8472"]
+    found = rows(views.watch({"one": journey}, filters, hosts=["node1"]))
+
+    expected = {p: s for p, s in watch(journey, filters).items() if p.startswith("node1:")}
+    assert found == {f"one, {p}": [str(s[f] or "") for f in filters] for p, s in expected.items()}
+    assert found["one, node1:eth0"] == ["", "2"]
+
+
+def test_unknown_aspect() -> None:
+    """An aspect that nobody worked out is told, with those that there are."""
+    with pytest.raises(CourseError, match="no aspect 'speed' to compare by; there are what a firewall must pass"):
+        views.compare("speed")
