@@ -111,6 +111,8 @@ def decide(paths: Iterable[Path], cost: Cost, own_as: int, *, max_paths: int = 1
     if len(usable) == 1:
         return Decision(usable[0], "only-path", 1, (usable[0],), tuple(out))
     own = next((path for path in usable if path.peer is None), None)
+    if own and profile.has("own-route-after-local-pref") and max(map(_local_pref, usable)) > _local_pref(own):
+        own = None  # it takes part in the contest, and falls at its first step
     if own:
         if explain:
             out += [(path, "lost at origination: the router has a route of its own") for path in usable if path.peer]

@@ -121,6 +121,12 @@ class Birds:
                 for name in wanted for prefix in sorted({*wanted[name], *got.get(name, {})})
                 if wanted[name].get(prefix) != got.get(name, {}).get(prefix)]  # fmt: skip
 
+    def unsettled(self) -> bool:
+        """Return whether tables still change."""
+        before = self.tables()
+        time.sleep(STEADY)
+        return self.tables() != before
+
     def _complain(self) -> None:
         for name, process in self._running.items():
             if process.poll() is not None:

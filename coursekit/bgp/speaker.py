@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from coursekit.bgp.decision import NOTHING, Decision, decide
+from coursekit.bgp.filterpath import as_loop, filterpath
 from coursekit.bgp.igp import Igp
 from coursekit.bgp.profiles import Profile
 from coursekit.bgp.route import DEFAULT_LOCAL_PREF, Attributes, Path
@@ -49,12 +50,13 @@ class Speaker:
         if not neighbour.peer.external:
             if attributes.originator_id == self.router_id:
                 return f"loop: ORIGINATOR_ID {self.router_id} is its own router id"
-            looks = neighbour.client or not self.profile.has("cluster-id-only-on-client-sessions")
+            looks = not self.profile.has("cluster-id-not-checked-on-receipt") and (
+                neighbour.client or not self.profile.has("cluster-id-only-on-client-sessions"))  # fmt: skip
             if looks and self.cluster_id in attributes.cluster_list:
                 return f"cluster loop: own cluster id {self.cluster_id} is in CLUSTER_LIST"
         elif attributes.otc is not None and self._leaks(neighbour, attributes.otc):
             return f"route leak: what AS {attributes.otc} meant for customers came from no provider (OTC)"
-        if self.igp.owns(self.name, attributes.next_hop):
+        if self.igp.owns(self.name, attributes.next_hop) and not self.profile.has("next-hops-not-looked-at"):
             return f"NEXT_HOP {attributes.next_hop} is its own address"
         longest = neighbour.options.max_as_path_in
         if longest is not None and len(attributes.as_path) > longest:
@@ -92,7 +94,11 @@ class Speaker:
             if paths.pop(key, None) is None:
                 return
         else:
-            paths[key] = self.take_in(neighbour, update.attributes, update.path_id)
+            path = self.take_in(neighbour, update.attributes, update.path_id)
+            loops = path.refused is not None and "loop" in path.refused
+            if loops and key in paths and self.profile.has("refused-update-replaces-nothing"):
+                return
+            paths[key] = path
         yield from self.decide(update.prefix)
 
     def taken_in_again(self, neighbour: Neighbour) -> list[str]:
@@ -118,7 +124,7 @@ class Speaker:
 
     def cost(self, next_hop: str) -> int | None:
         """Return the IGP cost of a next hop, None if it is unreachable."""
-        return self.igp.cost(self.name, next_hop)
+        return 0 if self.profile.has("next-hops-not-looked-at") else self.igp.cost(self.name, next_hop)
 
     def paths(self, prefix: str) -> list[Path]:
         """Return every path to a prefix: the speaker's own, then those heard, in the order of its neighbours."""
@@ -141,7 +147,7 @@ class Speaker:
         same = before is after or (before and after and before.index == after.index
                                    and before.attributes == after.attributes)  # fmt: skip
         if not same or self._adding:
-            yield from self.advertise(prefix)
+            yield from self.advertise(prefix, before=before)
 
     # ---- sending ---------------------------------------------------------------------------------------------------
 
@@ -164,13 +170,18 @@ class Speaker:
 
     def _points_back(self, neighbour: Neighbour, attributes: Attributes) -> bool:
         """Return whether NEXT_HOP is the peer's own address: such a route is not sent (RFC 4271 §5.1.3)."""
-        return attributes.next_hop == neighbour.peer.address and not self.profile.has("echo")
+        return (attributes.next_hop == neighbour.peer.address and not self.profile.has("echo")
+                and not self.profile.has("next-hops-not-looked-at"))  # fmt: skip
+
+    def _binding(self, path: Path) -> tuple[str, ...]:
+        """Return the communities that a speaker acts on."""
+        return () if self.profile.has("well-known-communities-ignored") else path.attributes.communities
 
     def _external(self, neighbour: Neighbour, path: Path) -> Attributes | None:
         """Return what an eBGP peer is sent: own AS in front; LOCAL_PREF, reflection and a received MED stay inside."""
         attributes, peer = path.attributes, neighbour.peer
         # The originator attaches communities on export, so they bind those who hear the route, not itself.
-        if path.peer and not {"no-advertise", "no-export", "no-export-subconfed"}.isdisjoint(attributes.communities):
+        if path.peer and not {"no-advertise", "no-export", "no-export-subconfed"}.isdisjoint(self._binding(path)):
             return None
         as_path, otc, role = attributes.as_path, attributes.otc, neighbour.options.role
         if otc is not None and role in ONLY_DOWN:
@@ -179,7 +190,7 @@ class Speaker:
             otc = self.asn
         if neighbour.options.as_override:
             as_path = tuple(self.asn if hop == peer.asn else hop for hop in as_path)
-        if peer.asn in as_path and self.profile.has("sender-side-as-loop-check"):
+        if path.peer and self.profile.has("sender-side-as-loop-check") and as_loop(neighbour, path):
             return None
         return Attributes(
             (self.asn,) * (1 + neighbour.options.prepend) + as_path, self._third_party(neighbour, path), None,
@@ -191,7 +202,9 @@ class Speaker:
         attributes = path.attributes
         originator, clusters = attributes.originator_id, attributes.cluster_list
         next_hop = attributes.next_hop
-        if path.peer and "no-advertise" in attributes.communities:
+        if path.peer and "no-advertise" in self._binding(path):
+            return None
+        if path.peer and self.profile.has("sender-side-as-loop-check") and as_loop(neighbour, path):
             return None
         if path.peer and not path.peer.external:
             if not path.client and not neighbour.client:
@@ -199,20 +212,24 @@ class Speaker:
             if neighbour.client and self.cluster_id in clusters and self.profile.has("no-cluster-loop-to-clients"):
                 return None
             originator, clusters = originator or path.peer.router_id, (self.cluster_id, *clusters)
-            if not neighbour.client and self.profile.has("reflection-attributes-to-clients-only"):
-                originator, clusters = None, ()
         elif path.peer is None or neighbour.options.next_hop_self:
             next_hop = neighbour.local_address
+        if self.profile.has("reflection-attributes-to-clients-only"):
+            originator, clusters = self._client_attributes(path) if neighbour.client else (None, ())
         pref = DEFAULT_LOCAL_PREF if attributes.local_pref is None else attributes.local_pref
         return Attributes((self.asn,) * neighbour.options.prepend + attributes.as_path, next_hop, pref, attributes.med,
                           attributes.origin, originator, clusters, attributes.communities, attributes.otc)  # fmt: skip
 
+    def _client_attributes(self, path: Path) -> tuple[str, tuple[str, ...]]:
+        """Return ORIGINATOR_ID and CLUSTER_LIST as GoBGP sends them to a client, whoever the route is from."""
+        source = path.peer.router_id if path.peer else self.router_id
+        return path.attributes.originator_id or source, (self.cluster_id, *path.attributes.cluster_list)
+
     def _third_party(self, neighbour: Neighbour, path: Path) -> str:
         """Return the NEXT_HOP for an eBGP peer: a third party's if all three are on one subnet (RFC 4271 §5.1.3)."""
-        if path.peer is None or neighbour.options.next_hop_self:
-            return neighbour.local_address
         shared = self.igp.connected(self.name, neighbour.peer.address)
-        if shared is None:
+        if (path.peer is None or neighbour.options.next_hop_self or shared is None
+                or self.profile.has("no-third-party-next-hop")):  # fmt: skip
             return neighbour.local_address
         if self.profile.has("third-party-only-between-direct-sessions"):
             keep = path.peer.external and self.igp.connected(self.name, path.peer.address) is shared
@@ -237,7 +254,7 @@ class Speaker:
                         out[ids.setdefault((path.index, path.path_id), len(ids) + 1)] = sent
             return out
         best = self.passed_on(prefix)
-        if best is None or (best.index == neighbour.index and not self.profile.has("echo")):
+        if best is None or (self._from(neighbour, best) and not self.profile.has("echo")):
             return {}
         if neighbour.peer.external:
             by_as = neighbour.options.as_override or self.profile.has("sender-side-as-loop-check")
@@ -249,6 +266,12 @@ class Speaker:
         sent = memo[group]
         return {} if sent is None or self._points_back(neighbour, sent) else {0: sent}
 
+    def _from(self, neighbour: Neighbour, path: Path) -> bool:
+        """Return whether a path came from that neighbour: over this session, for GoBGP over any with that router."""
+        if path.peer and self.profile.has("split-horizon-by-router-id"):
+            return path.peer.router_id == neighbour.peer.router_id
+        return path.index == neighbour.index
+
     def passed_on(self, prefix: str) -> Path | None:
         """Return the path that peers hear of: the best one."""
         decision = self.loc_rib.get(prefix, NOTHING)
@@ -256,11 +279,15 @@ class Speaker:
             return decision.fallback
         return decision.best
 
-    def advertise(self, prefix: str, neighbours: Iterable[Neighbour] | None = None) -> Iterator[Update]:
-        """Yield an UPDATE or a withdrawal for every neighbour, or those given, that does not hold what it should."""
+    def advertise(self, prefix: str, neighbours: Iterable[Neighbour] | None = None, *,
+                  before: Path | None = None) -> Iterator[Update]:  # fmt: skip
+        """Yield an UPDATE or a withdrawal for every neighbour, or those given, that does not hold what it should.
+
+        `before` is the path that was passed on until now, where it is another one.
+        """
         told = self._told.setdefault(prefix, set())
+        best = self.passed_on(prefix)
         if neighbours is None:
-            best = self.passed_on(prefix)
             eligible = self.eligible(best) if best else []
             if self._adding:
                 eligible = self.neighbours
@@ -270,12 +297,15 @@ class Speaker:
             else:
                 neighbours = eligible
         memo: dict[object, Attributes | None] = {}
+        quiet = self.profile.has("filtered-without-withdrawal") and not self._adding
         for neighbour in neighbours:
             if not neighbour.up:
                 continue
             wanted = self.wanted(neighbour, prefix, memo)
             sent = neighbour.sent.setdefault(prefix, {}) if wanted else neighbour.sent.get(prefix)
             if sent is None:
+                continue
+            if not wanted and quiet and filterpath(self, neighbour, before or best, best) != "withdraw":
                 continue
             for path_id in [path_id for path_id in sent if path_id not in wanted]:
                 del sent[path_id]

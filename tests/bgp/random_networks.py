@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 from typing import Any
 
 from coursekit.bgp.igp import Subnet
@@ -14,7 +15,8 @@ from coursekit.bgp.session import Options
 class Draw:
     """Draws one network from a seed."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, pairs: bool = False) -> None:
+        self.pairs = pairs  # for daemons that compare MED in pairs: MED only where the order of pairs cannot matter
         self.random = random.Random(seed)
         self.seed = seed
         self.routers: list[Router] = []
@@ -27,7 +29,8 @@ class Draw:
     def network(self) -> Scenario:
         """Return the scenario: an initial step, then one failure or change."""
         draw, size = self.random, self.random.randint(4, 12)
-        count = draw.choice([1, 1, 2, 2, 3, 4])
+        count = draw.choice([1, 2, 2, 3, 3, 4])
+        self.med = count < 3 or not self.pairs
         # Two ASes may carry one number: islands that the loop check keeps apart.
         numbers = [65000 + 10 * i for i in range(count)]
         if count > 2 and self.chance(0.3):
@@ -64,7 +67,10 @@ class Draw:
             self.link(router, self.random.choice(routers[:i]), True)
         for _ in range(self.random.randint(0, len(routers)) if len(routers) > 2 else 0):
             self.link(*self.random.sample(routers, 2), True)
-        plan = self.random.choice(["mesh", "reflectors", "reflectors", "reflectors", "some"])
+        plan = self.random.choice(["mesh", "reflectors", "reflectors", "reflectors", "some", "chain"])
+        if plan == "chain":
+            self.chain(routers)
+            return
         reflectors = routers[: self.random.randint(1, min(3, len(routers)))]
         for i, a in enumerate(routers):
             for b in routers[i + 1 :]:
@@ -81,11 +87,23 @@ class Draw:
                 name = f"i{len(self.sessions)}"
                 self.sessions.append(Session(name, a.name, b.name, a.router_id, b.router_id, a_opts, b_opts))
 
+    def chain(self, routers: list[Router]) -> None:
+        """Let each router reflect for the one before and the one behind it: here only cluster ids stop a route."""
+        for i, (a, b) in enumerate(pairwise(routers)):
+            far = self.random.choice(routers[i + 1 :]) if self.chance(0.3) else b
+            opts = [Options(rr_client=self.chance(0.9), next_hop_self=self.chance(0.5), local_pref_in=self.pref(0.1))
+                    for _ in range(2)]  # fmt: skip
+            self.sessions += [Session(f"i{len(self.sessions) + n}", a.name, c.name, a.router_id, c.router_id, *opts)
+                              for n, c in enumerate(dict.fromkeys((b, far)))]  # fmt: skip
+
     def between(self, a: Router, b: Router) -> None:
-        """Put an eBGP session on a link of its own, unless the two ASes carry one number."""
+        """Put an eBGP session on a link of its own, or between loopbacks, unless the two ASes carry one number."""
         if a.asn != b.asn:
-            link = self.link(a, b, False)
-            self.sessions.append(Session(f"e{len(self.sessions)}", a.name, b.name, *link.members.values(),
+            known = {frozenset((s.a_addr, s.b_addr)) for s in self.sessions}
+            loopbacks = self.chance(0.4) and frozenset((a.router_id, b.router_id)) not in known
+            link = self.link(a, b, loopbacks)
+            ends = (a.router_id, b.router_id) if loopbacks else link.members.values()
+            self.sessions.append(Session(f"e{len(self.sessions)}", a.name, b.name, *ends,
                                          self.policy(), self.policy()))  # fmt: skip
 
     def pref(self, share: float) -> int | None:
@@ -98,14 +116,15 @@ class Draw:
             local_pref_in=self.pref(0.2),
             max_as_path_in=self.random.randint(1, 4) if self.chance(0.1) else None,
             next_hop_self=self.chance(0.1),
+            as_override=self.chance(0.1),
         )
 
     def originate(self) -> tuple[Origination, ...]:
         out = []
         for i in range(self.random.randint(2, 4)):
-            for router in self.random.sample(self.routers, self.random.choice([1, 1, 2, 3])):
+            for router in self.random.sample(self.routers, self.random.choice([1, 2, 3])):
                 out.append(Origination(router.name, f"10.65.{i}.0/26", Attributes(  # noqa: PERF401
-                    med=self.random.choice([None, None, 0, 5, 50]),
+                    med=self.random.choice([None, None, 0, 5, 50] if self.med else [None]),
                     origin=self.random.choice(["igp", "igp", "igp", "egp", "incomplete"]),
                     communities=self.random.choice([(), (), (), (), ("no-export",), ("no-advertise",), ("65000:7",)]),
                 )))  # fmt: skip

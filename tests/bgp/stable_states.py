@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from coursekit.bgp.decision import Decision
+from coursekit.bgp.filterpath import filterpath
 from coursekit.bgp.loopback import Held, compared
+from coursekit.bgp.route import Path
 from coursekit.bgp.simulation import Simulation
+from coursekit.bgp.speaker import Speaker
 
 
 def adopt(simulation: Simulation, tables: Mapping[str, Held]) -> list[str]:
@@ -26,6 +29,10 @@ def adopt(simulation: Simulation, tables: Mapping[str, Held]) -> list[str]:
                 if update.attributes and update.to.up:
                     heard = update.to.speaker.adj_rib_in.setdefault(prefix, {})
                     heard[update.to.index, 0] = update.to.speaker.take_in(update.to, update.attributes)
+    for name, speaker in up.items():
+        for prefix, (path, _) in tables[name].items():
+            if path.peer and _may_be_stale(speaker, prefix, path):
+                speaker.adj_rib_in.setdefault(prefix, {})[path.index, 0] = path
     unstable = []
     for name, speaker in up.items():
         prefixes = sorted({*tables[name], *speaker.adj_rib_in, *speaker.own})
@@ -37,3 +44,15 @@ def adopt(simulation: Simulation, tables: Mapping[str, Held]) -> list[str]:
                 unstable.append(f"{name} {prefix}: it holds {theirs.get(prefix)}, would take {ours.get(prefix)}")
             speaker.loc_rib[prefix] = decision
     return unstable
+
+
+def _may_be_stale(speaker: Speaker, prefix: str, path: Path) -> bool:
+    """Return whether a path may be what a peer sent once and never took back, as GoBGP does."""
+    end = speaker.neighbours[path.index]
+    heard = speaker.adj_rib_in.get(prefix, {}).get((path.index, 0))
+    if heard is None and end.up and speaker.profile.has("filtered-without-withdrawal"):
+        sender = end.other.speaker
+        best = sender.passed_on(prefix)
+        return best is None or filterpath(sender, end.other, None, best) == "nothing"
+    refused = heard is not None and heard.refused is not None and "loop" in heard.refused
+    return refused and speaker.profile.has("refused-update-replaces-nothing")

@@ -20,8 +20,6 @@ from coursekit.bgp.simulation import Simulation
 from coursekit.errors import CourseError
 from tests.bgp.stable_states import adopt
 
-MAKE_UP = 2.5  # seconds in which a session that was restarted is up again
-
 
 class Daemons(Protocol):
     """Routing daemons that follow a simulation."""
@@ -30,11 +28,12 @@ class Daemons(Protocol):
     def tables(self) -> dict[str, Held]: ...
     def differences(self, patience: float) -> list[str]: ...
     def restart(self, router: str, session: str) -> None: ...
+    def unsettled(self) -> bool: ...
 
 
 @dataclass
 class Trial:
-    """How one network went: `equal`, or another `stable` state, or `regrouped` (profiles.HISTORY), or wrong."""
+    """How one network went: `equal`, another `stable` state, `regrouped` (profiles.HISTORY), `livelock`, or wrong."""
 
     seed: int
     scenario: Scenario
@@ -50,6 +49,8 @@ class Laboratory:
     profile: str
     start: Callable[[Simulation, int], AbstractContextManager[Any]]
     patience: float  # seconds
+    jobs: int = 6  # networks at a time
+    make_up: float = 2.5  # seconds in which a session that was restarted is up again
     inspect: Callable[[Simulation, Any], list[str]] = lambda simulation, daemons: []  # what else is wrong
 
     def compare(self, scenario: Scenario, place: int, seed: int = 0) -> Trial:
@@ -57,19 +58,26 @@ class Laboratory:
         trial = Trial(seed, scenario)
         simulation = scenario.simulation(self.profile)
         scenario.start(simulation)
-        if not simulation.run().converged:
+        done = simulation.run()
+        if not done.converged:
             trial.outcome = "no convergence"
             return trial
+        lockstep = done.livelock
         with self.start(simulation, place) as daemons:
             for step in scenario.steps:
                 for action in step.actions:
                     act(simulation, action)
-                if not simulation.run().converged:
+                done = simulation.run()
+                lockstep = lockstep or done.livelock
+                if not done.converged:
                     trial.outcome = "no convergence"
                     return trial
                 daemons.follow()
                 if daemons.differences(self.patience):
-                    outcome, trial.wrong = _explain(simulation, daemons)
+                    if lockstep and daemons.unsettled():
+                        trial.outcome = "livelock"
+                        return trial
+                    outcome, trial.wrong = self._explain(simulation, daemons)
                     trial.outcome = outcome if trial.outcome != "regrouped" else trial.outcome
                 if not trial.wrong:
                     trial.wrong = self.inspect(simulation, daemons)
@@ -79,15 +87,28 @@ class Laboratory:
                     return trial
         return trial
 
+    def _explain(self, simulation: Simulation, daemons: Daemons) -> tuple[str, list[str]]:
+        """Return what kind of difference it is; the network goes on from the daemons' state."""
+        wrong = adopt(simulation, daemons.tables())
+        if not wrong:
+            return "stable", []
+        # Sessions that brought a path in question start again: then the daemon compares it with the others.
+        for line in wrong:
+            name, prefix = line.split(":")[0].split(" ")
+            held = daemons.tables()[name].get(prefix)
+            if held and held[0].peer:
+                daemons.restart(name, simulation.speakers[name].neighbours[held[0].index].session)
+        time.sleep(self.make_up)
+        return "regrouped", adopt(simulation, daemons.tables())
+
     def refuted(self, trial: Trial) -> bool:
         """Return whether the daemons' tables of some step are not stable under the rules that hold now."""
         for number in range(len(trial.tables)):
             simulation = trial.scenario.simulation(self.profile)
             trial.scenario.start(simulation)
-            simulation.run()
             for step in trial.scenario.steps[: number + 1]:
                 for action in step.actions:
-                    act(simulation, action)
+                    act(simulation, action)  # no message need arrive: the tables are the daemons'
             if adopt(simulation, trial.tables[number]):
                 return True
         return False
@@ -117,21 +138,6 @@ class Laboratory:
             pytest.fail(f"{self.profile}: seeds {[trial.seed for trial in wrong]} differ; {wrong[0].seed} is shrunk "
                         f"to {path}:\n" + "\n".join(wrong[0].wrong))  # fmt: skip
         return outcomes
-
-
-def _explain(simulation: Simulation, daemons: Daemons) -> tuple[str, list[str]]:
-    """Return what kind of difference it is; the network goes on from the daemons' state."""
-    wrong = adopt(simulation, daemons.tables())
-    if not wrong:
-        return "stable", []
-    # Sessions that brought a path in question start again: then the daemon compares it with the others.
-    for line in wrong:
-        name, prefix = line.split(":")[0].split(" ")
-        held = daemons.tables()[name].get(prefix)
-        if held and held[0].peer:
-            daemons.restart(name, simulation.speakers[name].neighbours[held[0].index].session)
-    time.sleep(MAKE_UP)
-    return "regrouped", adopt(simulation, daemons.tables())
 
 
 def _reductions(scenario: Scenario) -> Iterator[Scenario]:
