@@ -41,6 +41,7 @@ class Machines:
         self._batches("bridge", {name: script.fdb for name, script in found.items()})
         bare = {name: replace(host, masquerade=(), filters=()) for name, host in hosts.items()}
         self._type(commands(replace(wanted, hosts=bare), wanted))
+        self._settle()
 
     def _ipip(self) -> None:
         """Find the kernel's tunl0, or put a user-space one in its place; `userspace_ipip` then says so."""
@@ -57,11 +58,18 @@ class Machines:
                     "(`sudo chmod 666 /dev/net/tun`, or run the lab as root). Recordings have IPIP too."
                 ) from None
 
+    def _settle(self) -> None:
+        """Wait until every cable is as it should be."""
+        links = {name: host.tables.links for name, host in self.network.hosts.items()}
+        wanted = {n: {li.name: "LOWER_UP" in li.flags for li in all_ if li.kind == "veth"} for n, all_ in links.items()}
+        self._sandbox.ask("carrier", devices=wanted)
+
     def change(self, wanted: Network) -> tuple[Command, ...]:
         """Turn the network that is there into another one of the same hosts; return the commands that did it."""
         typed = commands(self.network, wanted, without=self._written)
         self._type(typed)
         self.network = wanted
+        self._settle()
         return typed
 
     def forget(self) -> None:

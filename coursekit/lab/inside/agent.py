@@ -30,6 +30,7 @@ from coursekit.lab.inside.web import Get, listen
 
 _AT_ONCE = 4  # commands side by side while a lab is built
 _QUIET, _PATIENCE = 0.015, 0.25  # seconds: frames may still be on their way when a command has ended
+_CARRIER = 3.0  # seconds: linkwatch may take one to notice
 _KEPT = 1 << 20  # bytes of a command's output
 
 
@@ -53,7 +54,7 @@ class Agent:
             "hosts": self.hosts, "commands": self.commands, "settings": self.settings, "checksums": self.checksums,
             "run": self.run, "get": self.get, "spawn": self.spawn, "end": self.end, "serve": self.serve,
             "files": self.files, "read": self.read, "listen": self.listen, "heard": self.heard, "talk": self.talk,
-            "running": self.running, "ipip": self.ipip,
+            "running": self.running, "ipip": self.ipip, "carrier": self.carrier,
         }  # fmt: skip
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -82,6 +83,17 @@ class Agent:
                     self._taps.add(name)
                 found = found or [device for _, device in socket.if_nameindex()]
         return found
+
+    def carrier(self, devices: dict[str, dict[str, bool]]) -> None:
+        """Wait until devices have carrier or have none, as told: until then the kernel drops what they should send."""
+        until = time.monotonic() + _CARRIER
+        for name, wanted in devices.items():
+            while time.monotonic() < until:
+                with self._spaces.inside(name):
+                    found = spaces.running()
+                if all(found.get(device) == up for device, up in wanted.items()):
+                    break
+                time.sleep(0.002)
 
     def ipip(self, names: list[str], device: str) -> None:
         """Make a device on hosts at which IPIP is done in this process."""

@@ -17,6 +17,7 @@ _CLONE_NEWNET = 0x40000000
 _MS_BIND = 4096
 _HOME = "/run/netns"
 _SIOCETHTOOL = 0x8946
+_SIOCGIFFLAGS, _IFF_RUNNING = 0x8913, 0x40
 # ETHTOOL_SRXCSUM, STXCSUM, STSO, SGSO, SGRO (include/uapi/linux/ethtool.h): what `ethtool -K … off` sends
 _OFFLOADS = (0x15, 0x17, 0x1F, 0x24, 0x2C)
 
@@ -74,6 +75,17 @@ def write(settings: Mapping[str, str]) -> None:
     for name, value in settings.items():
         with contextlib.suppress(FileNotFoundError), open(f"/proc/sys/net/{name}", "w") as file:
             file.write(value)
+
+
+def running() -> dict[str, bool]:
+    """Return the devices of the current namespace, and whether each has carrier and has been told so (IFF_RUNNING)."""
+    found = {}
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        for _, device in socket.if_nameindex():
+            with contextlib.suppress(OSError):
+                answer = fcntl.ioctl(control, _SIOCGIFFLAGS, struct.pack("16sH22x", device.encode(), 0))
+                found[device] = bool(struct.unpack_from("H", answer, 16)[0] & _IFF_RUNNING)
+    return found
 
 
 def compute_checksums() -> None:
