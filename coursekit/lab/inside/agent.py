@@ -22,7 +22,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import IO, Any
 
-from coursekit.lab.inside import spaces
+from coursekit.lab.inside import daemons, spaces
+from coursekit.lab.inside.daemons import Daemons
 from coursekit.lab.inside.ipip import Endpoint
 from coursekit.lab.inside.spaces import Spaces
 from coursekit.lab.inside.taps import Seen, Taps
@@ -47,14 +48,14 @@ class Agent:
 
     def __init__(self) -> None:
         self._spaces, self._taps = Spaces(), Taps()
-        self._daemons: dict[str, subprocess.Popen[bytes]] = {}
+        self._daemons = Daemons()
         self._servers: dict[str, socket.socket] = {}
         self._listening = False
         self._do: dict[str, Callable[..., Any]] = {
             "hosts": self.hosts, "commands": self.commands, "settings": self.settings, "checksums": self.checksums,
-            "run": self.run, "get": self.get, "spawn": self.spawn, "end": self.end, "serve": self.serve,
-            "files": self.files, "read": self.read, "listen": self.listen, "heard": self.heard, "talk": self.talk,
-            "running": self.running, "ipip": self.ipip, "carrier": self.carrier,
+            "run": self.run, "get": self.get, "serve": self.serve, "listen": self.listen, "heard": self.heard,
+            "ipip": self.ipip, "carrier": self.carrier, "spawn": self.spawn, "end": self._daemons.end,
+            "running": self._daemons.running, "files": daemons.files, "read": daemons.read, "talk": daemons.talk,
         }  # fmt: skip
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -222,6 +223,11 @@ class Agent:
         lost = self._taps.stop()
         return {"frames": _rows(self._taps.since(0)), "lost": lost}
 
+    def spawn(self, name: str, host: str, command: list[str]) -> None:
+        """Start a daemon on a host."""
+        quiet = subprocess.DEVNULL
+        self._daemons.add(name, lambda log: self._start(host, command, stdin=quiet, stdout=log, stderr=log))
+
     def serve(self, host: str) -> None:
         """Let a host answer HTTP on port 80."""
         if host not in self._servers:
@@ -243,64 +249,9 @@ class Agent:
                 raise
         return {**asking.answer, **frames}
 
-    def files(self, files: dict[str, str]) -> None:
-        """Write files, by path under /run."""
-        for path, text in files.items():
-            with open(f"/run/{path}", "w") as file:
-                file.write(text)
-
-    def read(self, path: str) -> str:
-        """Return a file under /run, such as a daemon's log."""
-        with open(f"/run/{path}", errors="replace") as file:
-            return file.read()
-
-    def spawn(self, name: str, host: str, command: list[str]) -> None:
-        """Start a daemon; what it prints goes to /run/<name>.log."""
-        with open(f"/run/{name}.log", "ab") as log:
-            self._daemons[name] = self._start(host, command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-
-    def running(self) -> dict[str, bool]:
-        """Return the daemons, and whether each still runs."""
-        return {name: process.poll() is None for name, process in self._daemons.items()}
-
-    def end(self, name: str, number: int) -> None:
-        """Send a daemon a signal that ends it, and wait until it has."""
-        process = self._daemons.pop(name)
-        process.send_signal(number)
-        try:
-            process.wait(5)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-    def talk(self, lines: list[tuple[str, str]]) -> list[str]:
-        """Say lines to BIRDs' control sockets under /run; return the answers, without the reply codes."""
-        return [_talk(path, line) for path, line in lines]
-
-
-def _talk(path: str, line: str) -> str:
-    with socket.socket(socket.AF_UNIX) as control:
-        control.settimeout(5)
-        control.connect(f"/run/{path}")
-        with control.makefile("rw", encoding="utf-8") as stream:
-            _reply(stream)
-            stream.write(f"{line}\n")
-            stream.flush()
-            return _reply(stream)
-
 
 def _rows(frames: list[Seen]) -> list[tuple[int, str, str, bool, int, str]]:
     return [(f.time_ns, f.host, f.device, f.out, f.dlt, f.data.hex()) for f in frames]
-
-
-def _reply(stream: IO[str]) -> str:
-    lines = []
-    for line in stream:
-        coded = line[:4].isdigit()
-        lines.append(line[5:] if coded else line[1:])
-        if coded and line[4:5] == " ":
-            break
-    return "".join(lines)
 
 
 def _read(file: IO[bytes]) -> bytes:
