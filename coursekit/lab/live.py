@@ -78,6 +78,11 @@ class Lab:
         """Take everything down; nothing of it is left."""
         self._sandbox.close()
 
+    @property
+    def userspace_ipip(self) -> bool:
+        """Whether IPIP is done by the lab itself, for want of the kernel's: its frames are then not the kernel's."""
+        return self._machines.userspace_ipip
+
     def _host(self, name: str) -> str:
         self._sound.host(name)
         return name

@@ -11,6 +11,7 @@ from coursekit.cluster.faults import apply
 from coursekit.cluster.model import load
 from coursekit.cluster.network import network
 from coursekit.lab.frames import Captured
+from coursekit.lab.probe import probe
 from coursekit.packets.encapsulation import ENCAPSULATIONS, encapsulate_frame
 from tests.lab.test_live import outcome
 
@@ -25,6 +26,7 @@ def at(frames: tuple[Captured, ...], point: str) -> list[Datagram]:
 def test_ipip_has_the_bytes_of_tunl0() -> None:
     """Outside: TTL and DF of the inner packet, TOS 0, an id that is never 0; nothing else differs from a built one."""
     with lab.up("lab", "calico-ipip") as net:
+        assert net.userspace_ipip != probe().ipip.works
         found = net.ping("podA", "podB", tos=0x28, ttl=9, count=2)
         inner, outer = (at(found.frames, f"node1:{device}") for device in ("tunl0", "eth0"))
         outer = [packet for packet in outer if packet.protocol == 4]
