@@ -38,6 +38,17 @@ class Ping:
         """The journey of the first echo request."""
         return self.journeys[0]
 
+    @property
+    def answered(self) -> int:
+        """How many requests were answered."""
+        return sum(" bytes from " in f" {line}" for line in self.text.splitlines())
+
+    @property
+    def summary(self) -> str:
+        """The line of ping's statistics, without its time: "2 packets transmitted, 0 received, 100% packet loss"."""
+        line = next((line for line in self.text.splitlines() if "packets transmitted" in line), "")
+        return line.partition(", time ")[0]
+
     def __repr__(self) -> str:
         return self.text
 

@@ -11,13 +11,14 @@ from typing import Any
 
 from coursekit.cluster.firewall import Allow, allows
 from coursekit.cluster.model import Cluster, load
+from coursekit.cluster.watch import captures
 from coursekit.errors import CourseError
 from coursekit.lab.captures import Captures
 from coursekit.lab.live import Lab
 from coursekit.lab.live import up as up_live
 from coursekit.lab.probe import MODES as MACHINE
 from coursekit.lab.probe import probe
-from coursekit.lab.replay import Replay
+from coursekit.lab.replay import COMPUTED, Replay
 
 VARIABLE = "COURSEKIT_LAB"
 NAMESPACES, REPLAY = "namespaces", "replay"
@@ -102,6 +103,20 @@ class Session:
 def evidence(net: Net) -> str:
     """Say what the last answer of a lab was: captured live, captured before (with its place), or computed."""
     return net.evidence if isinstance(net, Replay) else "captured live"
+
+
+def along(answer: Any, net: Net) -> list[tuple[str, bytes, str]]:
+    """Return (capture point, first frame, evidence) for each point on the way of a ping's first request.
+
+    Points of the way that nobody captured at are filled from the model, and said to be computed.
+    """
+    real, model = captured(answer), captures(answer.journey)
+    kind = evidence(net).partition(" · ")[0]
+    found = []
+    for point in dict.fromkeys(answer.journey.points()):
+        seen = [frame.data for frame in real[point] if frame.data[12:14] != b"\x08\x06"] if point in real else []
+        found.append((point, *((seen[0], kind) if seen else (model[point].frames[0].data, COMPUTED))))
+    return found
 
 
 def captured(answer: Any) -> Captures:

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.browser
 
 SETUP = """
 from coursekit import break_, dissect, load_cluster, lookup, network, ping, recording, tables, views
+from coursekit.cluster.choice import choose
 frames = [dissect(frame.data) for frame in recording("flannel-vxlan").capture("node1:eth0").frames]
 outside = next(frame for frame in frames if any(layer.key == "vxlan" for layer in frame.layers))
 inside = dissect(recording("flannel-vxlan").capture("podA:eth0").frames[0].data)
@@ -36,6 +37,10 @@ VIEWS = {
     "curve": 'views.curve({"VXLAN": [(64, 43.9), (1400, 3.4)], "IPIP": [(64, 23.8), (1400, 1.4)]}, "bytes", "%")',
     "explore_mtu": "views.explore_mtu()",
     "explore_fault": "views.explore_fault()",
+    "choice": 'views.choice(choose(one_subnet="no", routers="no", windows="yes"))',
+    "grid": "views.grid()",
+    "compare": 'views.compare("clouds")',
+    "explore_choice": 'views.explore_choice("Home lab")',
 }
 # Text in a cell's figures that stands out less than 4.5 : 1 from what is painted behind it (WCAG 2.2, 1.4.3).
 PALE = """cell => {

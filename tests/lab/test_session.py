@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from coursekit import CourseError
+from coursekit import CourseError, recording
 from coursekit.lab import session as sessions
 from coursekit.lab.probe import Attempt, Probe
-from coursekit.lab.session import Session, captured, session
+from coursekit.lab.session import Session, along, captured, session
 
 NO, YES = Attempt(False, "unshare is not installed"), Attempt(True)
 
@@ -68,6 +68,33 @@ def test_a_session_holds_one_cluster() -> None:
     assert second.cluster.profile.cross_subnet
     one.down()
     assert one.net is None
+
+
+def test_along_the_way() -> None:
+    """Each capture point of the way has a frame and its evidence: captured where recorded, else the model's."""
+    net = Session("replay", "").up("lab", "flannel-vxlan")
+    answer = net.ping("podA", "podB", count=3)
+    kept = recording("flannel-vxlan").points()
+    way = along(answer, net)
+
+    assert [point for point, _, _ in way] == list(dict.fromkeys(answer.journey.points()))
+    assert {point: kind for point, _, kind in way} == {p: "captured" if p in kept else "computed" for p, _, _ in way}
+    assert [len(frame) for point, frame, _ in way if point.endswith("eth0")] == [98, 148, 148, 98]
+    assert {len(frame) for point, frame, _ in way if point.startswith("router")} == {148}
+
+
+def test_what_ping_says_in_short() -> None:
+    """How many were answered, and the statistics without their time, of recorded and computed pings."""
+    net = Session("replay", "").up("lab", "flannel-vxlan")
+    recorded, computed = net.ping("podA", "podB", count=3), net.ping("podB", "podA", count=2)
+
+    assert (recorded.answered, computed.answered) == (3, 2)
+    assert recorded.summary == "3 packets transmitted, 3 received, 0% packet loss"
+    assert computed.summary == "2 packets transmitted, 2 received, 0% packet loss"
+    net.break_("missing-fdb")
+    assert net.ping("podA", "podB", count=2).answered == 0
+    refused = Session("replay", "").up("lab", "flannel-vxlan").ping("podA", "podB", size=1423, df=True)
+    assert refused.summary == "1 packets transmitted, 0 received, +1 errors, 100% packet loss"
 
 
 @pytest.mark.namespaces
