@@ -33,7 +33,9 @@ class Birds:
         found = shutil.which("bird", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
         if not found:
             raise CourseError("There is no bird on this machine; on Debian and Ubuntu: apt install bird2.")
-        self._bird, self.simulation, self.net = found, simulation, net
+        setpriv = shutil.which("setpriv")  # util-linux: daemons end with whoever started them, even if that is killed
+        self._bird = [setpriv, "--pdeathsig", "TERM", found] if setpriv else [found]
+        self.simulation, self.net = simulation, net
         self.home = pathlib.Path(tempfile.mkdtemp(prefix="birds-"))
         self._names = list(simulation.speakers) if only is None else list(only)
         self._running: dict[str, subprocess.Popen[bytes]] = {}
@@ -78,7 +80,7 @@ class Birds:
             else:
                 with file.with_suffix(".log").open("wb") as log:
                     self._running[name] = subprocess.Popen(
-                        [self._bird, "-f", "-c", f"{file}.conf", "-s", f"{file}.ctl", "-P", f"{file}.pid"],
+                        [*self._bird, "-f", "-c", f"{file}.conf", "-s", f"{file}.ctl", "-P", f"{file}.pid"],
                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log)  # fmt: skip
 
     def ask(self, router: str, command: str) -> str:

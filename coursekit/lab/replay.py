@@ -52,6 +52,9 @@ TAKES = (
     Take("no-overlay", "lab", "none"),
     Take("vxlan-two-racks", "two-racks", "flannel-vxlan"),
     Take("ipip-two-racks", "two-racks", "calico-ipip", (("cross_subnet", True),)),
+    Take("bgp-mesh", "chapter", "calico-bgp"),
+    Take("bgp-tor-as-per-node", "chapter", "calico-bgp", (("bgp", "tor"),)),
+    Take("bgp-two-racks", "two-racks", "calico-bgp"),
     Take("missing-route", "lab", "flannel-vxlan", faults=("missing-route",)),
     Take("missing-neighbour", "lab", "flannel-vxlan", faults=("missing-neighbour",)),
     Take("missing-fdb", "lab", "flannel-vxlan", faults=("missing-fdb",)),
@@ -169,6 +172,22 @@ class Replay:
         before, self._now, self.faults = self._now, self._sound, ()
         self._takes = self._found()
         return commands(before, self._now, without=self._daemons())
+
+    def birdc(self, host: str, command: str = "show protocols") -> str:
+        """Return what `birdc` printed on a node or router; CourseError for what was not recorded."""
+        self._now.host(host)
+        if not self.cluster.profile.learns_by_bgp:
+            raise CourseError(f"No BIRD runs here: profile {self.cluster.profile.name} learns no routes by BGP.")
+        said: dict[str, str] = {}
+        for kept in self._takes:
+            if f"birdc-{host}" in kept.outputs():
+                parts = re.split(r"(?m)^bird> ", kept.output(f"birdc-{host}"))[1:]
+                said = dict(part.split("\n", 1) for part in parts)
+                if command in said:
+                    self.evidence = kept.banner
+                    return said[command]
+        known = ", ".join(said) or "nothing"
+        raise CourseError(f"birdc {command!r} was not recorded on {host}; recorded was {known}. A live lab knows all.")
 
     def exec(self, host: str, command: str, seconds: float = 30.0) -> Any:
         """Refuse: nothing runs in a replay."""

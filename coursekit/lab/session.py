@@ -16,13 +16,14 @@ from coursekit.errors import CourseError
 from coursekit.lab.captures import Captures
 from coursekit.lab.live import Lab
 from coursekit.lab.live import up as up_live
+from coursekit.lab.loopback import Loopback
 from coursekit.lab.probe import MODES as MACHINE
 from coursekit.lab.probe import probe
 from coursekit.lab.replay import COMPUTED, Replay
 
 VARIABLE = "COURSEKIT_LAB"
-NAMESPACES, REPLAY = "namespaces", "replay"
-MODES = (NAMESPACES, REPLAY)
+NAMESPACES, LOOPBACK, REPLAY = "namespaces", "loopback", "replay"
+MODES = (NAMESPACES, LOOPBACK, REPLAY)
 Net = Lab | Replay
 
 
@@ -34,19 +35,20 @@ def session(mode: str | None = None) -> Session:
     wanted = mode or os.environ.get(VARIABLE) or (REPLAY if "PYTEST_VERSION" in os.environ else "")
     if wanted and wanted not in MODES:
         raise CourseError(f"There is no lab mode {wanted!r}; there are {', '.join(MODES)}.")
-    can = probe() if wanted != REPLAY else None
-    able = can is not None and (can.root.works or can.user.works)
-    if wanted == NAMESPACES and not able:
-        assert can is not None
-        raise CourseError(
-            f"This machine cannot run the lab live: {can.user.said or can.root.said}. `python -m coursekit doctor` "
-            'says what to do; session("replay") works everywhere.'
-        )
-    if able:
-        assert can is not None
+    if wanted == REPLAY:
+        return Session(REPLAY, "asked for")
+    can = probe()
+    if wanted != LOOPBACK and (can.root.works or can.user.works):
         return Session(NAMESPACES, MACHINE["root" if can.root.works else "user"])
-    why = "asked for" if can is None else f"this machine cannot do more: {can.user.said}"
-    return Session(REPLAY, why)
+    if wanted != NAMESPACES and can.loopback.works:
+        return Session(LOOPBACK, MACHINE["loopback"])
+    missing = can.loopback.said if wanted == LOOPBACK else can.user.said or can.root.said
+    if wanted:
+        raise CourseError(
+            f"This machine cannot run the lab in mode {wanted}: {missing}. `python -m coursekit doctor` says what to "
+            'do; session("replay") works everywhere.'
+        )
+    return Session(REPLAY, f"this machine cannot do more: {missing}")
 
 
 class Session:
@@ -59,7 +61,7 @@ class Session:
     @property
     def live(self) -> bool:
         """Whether a kernel does what is asked, now."""
-        return self.mode != REPLAY
+        return self.mode == NAMESPACES
 
     @property
     def banner(self) -> str:
@@ -68,7 +70,9 @@ class Session:
             means = "What you see is captured here and now. Nothing of it is left when the kernel ends."
         else:
             means = "What you see was captured before, or is computed by the model; each answer says which."
-        return f"{'live' if self.live else 'replay'} · {self.why}\n{means}"
+        if self.mode == LOOPBACK:
+            means += " BIRD runs here and now."
+        return f"{'live' if self.live else self.mode} · {self.why}\n{means}"
 
     def up(self, cluster: Cluster | str = "lab", profile: str | None = None, **options: Any) -> Net:
         """Take down what runs, and bring up a cluster: a Cluster, the name of a bundled one, or the path of a file.
@@ -81,6 +85,8 @@ class Session:
         self.down()
         if self.live and (found.profile.kind != "ipip" or probe().ipip.works):
             self.net = up_live(found)
+        elif self.mode == LOOPBACK and found.profile.learns_by_bgp:
+            self.net = Loopback(found)
         else:
             self.net = Replay(found)
         return self.net

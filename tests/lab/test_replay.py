@@ -144,6 +144,21 @@ def test_traceroute_and_get() -> None:
     assert lab.get("podA", "podB", size=9000).error == "timed out"
 
 
+def test_birdc_is_what_was_recorded() -> None:
+    """What BIRD said on each node is handed out by command; what was not asked then is told."""
+    net = Replay(load_cluster("chapter").with_profile("calico-bgp"))
+    said = net.birdc("node1", "show protocols")
+
+    assert said.count("Established") == 2
+    assert f"bird> show protocols\n{said}" in recording("bgp-mesh").output("birdc-node1")
+    assert net.evidence.startswith("captured")
+    assert "10.244.1.0/24" in net.birdc("node1", "show route")
+    with pytest.raises(CourseError, match="'show memory' was not recorded on node1; recorded was show protocols, show"):
+        net.birdc("node1", "show memory")
+    with pytest.raises(CourseError, match="No BIRD runs here: profile flannel-vxlan"):
+        Replay(load_cluster("chapter")).birdc("node1")
+
+
 def test_tables_are_recorded_or_computed() -> None:
     """Tables come from the recording where there is one; rows print the same either way."""
     net = Replay(load_cluster("lab").with_profile("flannel-vxlan"))

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 import pytest
 
 from coursekit import CourseError, recording
@@ -20,8 +25,8 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-def can(machine: pytest.MonkeyPatch, root: Attempt = NO, user: Attempt = NO) -> None:
-    machine.setattr(sessions, "probe", lambda: Probe("x", root, user, NO, NO))
+def can(machine: pytest.MonkeyPatch, root: Attempt = NO, user: Attempt = NO, loopback: Attempt = NO) -> None:
+    machine.setattr(sessions, "probe", lambda: Probe("x", root, user, loopback, NO))
 
 
 def test_the_best_that_the_machine_can_do(machine: pytest.MonkeyPatch) -> None:
@@ -30,6 +35,10 @@ def test_the_best_that_the_machine_can_do(machine: pytest.MonkeyPatch) -> None:
     assert session().banner.startswith("live · the lab as root")
     can(machine, user=YES)
     assert session().banner.startswith("live · the lab without root")
+    can(machine, loopback=YES)
+    assert session().banner.startswith("loopback · routing daemons on 127.x")
+    assert session().banner.endswith("BIRD runs here and now.")
+    assert not session().live
     can(machine)
     assert session().banner.startswith("replay · this machine cannot do more: unshare is not installed")
     assert "each answer says which" in session().banner
@@ -42,6 +51,8 @@ def test_what_is_said_is_taken(machine: pytest.MonkeyPatch) -> None:
     machine.setenv(sessions.VARIABLE, "replay")
     assert not session().live
     assert session("namespaces").live
+    can(machine, root=YES, loopback=YES)
+    assert session("loopback").mode == "loopback"
     machine.setenv(sessions.VARIABLE, "")
     machine.setenv("PYTEST_VERSION", "9")
     assert not session().live
@@ -52,10 +63,67 @@ def test_what_is_said_is_taken(machine: pytest.MonkeyPatch) -> None:
 def test_what_cannot_be(machine: pytest.MonkeyPatch) -> None:
     """An unknown mode, and one that the machine cannot run, get a sentence with the way out."""
     can(machine)
-    with pytest.raises(CourseError, match=r"no lab mode 'docker'; there are namespaces, replay"):
+    with pytest.raises(CourseError, match=r"no lab mode 'docker'; there are namespaces, loopback, replay"):
         session("docker")
     with pytest.raises(CourseError, match=r"unshare is not installed.*doctor.*session\(\"replay\"\) works everywhere"):
         session("namespaces")
+    can(machine, root=YES)
+    with pytest.raises(CourseError, match="cannot run the lab in mode loopback"):
+        session("loopback")
+
+
+@pytest.mark.tool("bird")
+def test_loopback_runs_real_daemons() -> None:
+    """In loopback mode BIRD answers for itself, as the simulation says; after a fault it says something else."""
+    one = session("loopback")
+    net = one.up("chapter", "calico-bgp")
+    try:
+        assert net.birdc("node1").count("Established") == 2
+        assert one.evidence() == "captured live, on loopback addresses"
+        assert net.differences() == []
+        assert net.ping("podA", "podB", count=3).answered == 3
+        assert one.evidence().startswith("captured ·")
+        net.break_("session-lost")
+        assert net.birdc("node1").count("Established") == 1
+        assert net.differences() == []
+        net.repair()
+        assert net.birdc("node1").count("Established") == 2
+        with pytest.raises(CourseError, match="No BIRD runs on 'podA'; it runs on node1"):
+            net.birdc("podA")
+        running = list(net._birds._running.values())
+        assert len(running) == 4
+    finally:
+        one.down()
+    assert all(process.poll() is not None for process in running)
+
+
+@pytest.mark.tool("bird", "setpriv")
+def test_no_daemon_outlives_a_killed_kernel() -> None:
+    """After a SIGKILL of the process that asked, its BIRDs are gone within seconds."""
+    code = (
+        "from coursekit.lab.session import session; import time\n"
+        "net = session('loopback').up('chapter', 'calico-bgp'); net.birdc('node1')\n"
+        "print(*(p.pid for p in net._birds._running.values()), flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as asking:
+        assert asking.stdout is not None
+        pids = [int(pid) for pid in asking.stdout.readline().split()]
+        asking.kill()
+    assert len(pids) == 4
+    for _ in range(100):
+        left = [pid for pid in pids if _runs(pid)]
+        if not left:
+            break
+        time.sleep(0.1)
+    assert left == []
+
+
+def _runs(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
 
 
 def test_a_session_holds_one_cluster() -> None:

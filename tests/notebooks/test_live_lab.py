@@ -25,16 +25,20 @@ def bare(cell: dict[str, Any]) -> list[str]:
     return [" ".join(line.split()).strip(" ·,") for line in said.splitlines() if line.strip(" ·,─")]
 
 
-@pytest.mark.namespaces
-@pytest.mark.tool("ping", "traceroute")
-def test_the_notebook_runs_live(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In namespaces no cell fails, and ten cells show what the stored replay shows."""
-    monkeypatch.setenv("COURSEKIT_LAB", "namespaces")
+@pytest.mark.tool("bird")
+@pytest.mark.parametrize("mode", [pytest.param("namespaces", marks=[
+    pytest.mark.namespaces, pytest.mark.tool("ping", "traceroute")]), "loopback"])  # fmt: skip
+def test_the_notebook_runs_live(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In namespaces, and with daemons on loopback, no cell fails, and ten cells show what the stored replay shows."""
+    monkeypatch.setenv("COURSEKIT_LAB", mode)
+    live = "captured live" if mode == "namespaces" else "captured ·"
     stored = {cell["id"]: cell for cell in Document.read(LAB).code}
     ran = {cell["id"]: cell for cell in executed(LAB)["cells"] if cell["cell_type"] == "code"}
 
-    assert shown(ran["banner"]).startswith("live")
-    assert "captured live" in shown(ran["observe-connectivity"])
+    assert shown(ran["banner"]).startswith("live" if mode == "namespaces" else mode)
+    assert live in shown(ran["observe-connectivity"])
+    assert "captured live" in shown(ran["observe-bird"])
+    assert shown(ran["observe-bird"]).count("Established") == 2
     assert not [cell for cell in ran.values() for output in cell["outputs"] if output["output_type"] == "error"]
     for name in SAME:
         assert bare(ran[name]) == bare(stored[name]), name
@@ -46,5 +50,5 @@ def test_the_stored_run_is_a_replay() -> None:
     banner = next(cell for cell in doc.code if cell["id"] == "banner")
 
     assert shown(banner).startswith("replay")
-    assert "COURSEKIT_LAB" not in os.environ or os.environ["COURSEKIT_LAB"] in ("replay", "namespaces", "")
+    assert "COURSEKIT_LAB" not in os.environ or os.environ["COURSEKIT_LAB"] in ("replay", "")
     assert not any("captured live" in shown(cell) for cell in doc.code)
