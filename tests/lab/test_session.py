@@ -12,6 +12,7 @@ import pytest
 from coursekit import CourseError, recording
 from coursekit.lab import session as sessions
 from coursekit.lab.probe import Attempt, Probe
+from coursekit.lab.replay import Replay
 from coursekit.lab.session import Session, along, captured, session
 
 NO, YES = Attempt(False, "unshare is not installed"), Attempt(True)
@@ -66,6 +67,9 @@ def test_what_cannot_be(machine: pytest.MonkeyPatch) -> None:
     with pytest.raises(CourseError, match=r"no lab mode 'docker'; there are namespaces, loopback, replay"):
         session("docker")
     with pytest.raises(CourseError, match=r"unshare is not installed.*doctor.*session\(\"replay\"\) works everywhere"):
+        session("namespaces")
+    can(machine, loopback=YES)
+    with pytest.raises(CourseError, match="in mode namespaces: unshare is not installed"):
         session("namespaces")
     can(machine, root=YES)
     with pytest.raises(CourseError, match="cannot run the lab in mode loopback"):
@@ -130,9 +134,12 @@ def test_a_session_holds_one_cluster() -> None:
     """Bringing up another takes the first down; before anything is asked, there is no evidence."""
     one = Session("replay", "")
     assert one.evidence() == "nothing asked yet"
-    first = one.up("lab", "flannel-vxlan")
+    first, ended = one.up("lab", "flannel-vxlan"), []
+    first.down = lambda: ended.append(first)  # type: ignore[method-assign]
     second = one.up("two-racks", "calico-ipip", cross_subnet=True)
     assert one.net is second is not first
+    assert ended == [first]
+    assert type(second) is Replay
     assert second.cluster.profile.cross_subnet
     one.down()
     assert one.net is None
