@@ -8,7 +8,7 @@ import pytest
 
 from coursekit import lab
 from coursekit.cluster.faults import apply
-from coursekit.cluster.model import load
+from coursekit.cluster.model import Cluster, load
 from coursekit.cluster.network import Network, network
 from coursekit.errors import CourseError
 
@@ -20,11 +20,20 @@ def routes(found: Network) -> dict[str, list[str]]:
     return {name: [str(row) for row in host.tables.routes] for name, host in found.hosts.items()}
 
 
+TWO_TORS = Cluster.from_dict(
+    {
+        "segments": [{"name": "lan", "subnet": "192.168.1.0/24", "gateway": "192.168.1.1"}],
+        "routers": [{"name": f"tor{i}", "addresses": [f"192.168.1.{i}"]} for i in (1, 2)],
+        "nodes": [{"name": f"node{i}", "address": f"192.168.1.1{i}", "block": f"10.244.{i}.0/24"} for i in (1, 2)],
+        "pods": [{"name": f"pod{i}", "address": f"10.244.{i}.5"} for i in (1, 2)],
+    }
+)
 CASES: list[tuple[str, dict[str, Any], list[tuple[str, dict[str, Any]]]]] = [
     ("chapter", {}, [("session-lost", {}), ("missing-route", {}), ("node-down", {"death": "killed"})]),
     ("two-racks", {"bgp": "tor"}, [("nodes-in-one-as", {}), ("node-down", {"death": "clean"})]),
     ("chapter", {"bgp": "route-reflector"}, [("bird-without-direct", {}), ("node-down", {"death": "cable"})]),
     ("chapter", {"bgp": "tor", "asn": "shared", "as_override": True, "next_hop_self": True, "version": "3.33"}, []),
+    ("two ToRs", {"bgp": "tor", "next_hop_self": True}, []),
     ("chapter", {"bgp": "tor", "asn": "shared", "allowas_in": 1, "keep_mesh": True}, [("no-rr-client", {})]),
 ]
 
@@ -34,7 +43,7 @@ def test_birds_write_what_the_model_predicts(
     name: str, options: dict[str, Any], breaks: Any, record_property: Any
 ) -> None:
     """Every row of every kernel is the predicted one, in order: at first, under each fault, and mended again."""
-    cluster = load(name).with_profile("calico-bgp", **options)
+    cluster = (TWO_TORS if name == "two ToRs" else load(name)).with_profile("calico-bgp", **options)
     sound, compared = network(cluster), 0
     with lab.up(cluster) as net:
         assert routes(net.network()) == routes(sound)

@@ -42,6 +42,7 @@ def test_ipip_has_the_bytes_of_tunl0() -> None:
 @pytest.mark.parametrize(
     ("fault", "size", "df"),
     [("", 56, None), ("pod-mtu", 1472, True), ("vtep-mtu", 1472, True), ("vtep-mtu", 1472, False),
+     ("node-mtu", 1452, False),
      ("receiver-without-tunnel", 56, None), ("protocol-4-filtered", 56, None), ("missing-route", 56, None)],
 )  # fmt: skip
 def test_ipip_fails_as_the_model_says(fault: str, size: int, df: bool | None) -> None:

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import struct
+import time
+
 import pytest
 
 from coursekit import lab
 from coursekit.cluster import journey
+from coursekit.cluster.datagram import Datagram
 from coursekit.cluster.faults import apply
 from coursekit.cluster.model import Cluster, load
 from coursekit.cluster.network import network
 from coursekit.cluster.path import Journey
 from coursekit.errors import CourseError
+from coursekit.lab.frames import Captured
+from coursekit.packets.ip import internet_checksum
 
 pytestmark = pytest.mark.namespaces
 
 
 def outcome(found: Journey) -> tuple[object, ...]:
     """What a learner is told of a journey, and where it went."""
-    end = found.outcome
-    return end.kind, end.symptom, end.sender, end.last_seen, sorted(found.points())
+    end, reply = found.outcome, found.reply
+    heard = sorted(stop.point for stop in found.all_stops() if stop.frame is not None and stop.action != "asks")
+    back = sorted(reply.points()) if reply is not None else []
+    return end.kind, end.symptom, end.sender, end.last_seen, sorted(found.points()), back, heard
 
 
 PLAIN = ("none", "host-gw", "flannel-vxlan", "calico-vxlan")
@@ -42,10 +50,11 @@ def test_faults_break_for_real_and_repair_mends() -> None:
     sound = network(load("lab"))
     with lab.up("lab") as net:
         before = net.tables("node1")
-        for name in ("missing-route", "missing-fdb", "wrong-vni", "wrong-port", "protocol-4-filtered"):
-            assert net.break_(name)
-            assert outcome(net.ping("podA", "podB", wait=0.5).journey) == outcome(
-                journey.ping(apply(sound, name), "podA", "podB", wait=0.5)
+        for name, where in (("missing-route", {}), ("missing-route", {"node": "node2"}), ("missing-fdb", {}),
+                            ("wrong-vni", {}), ("wrong-port", {}), ("pod-mtu", {}), ("node-down", {})):  # fmt: skip
+            assert net.break_(name, **where)
+            assert outcome(net.ping("podA", "podB", size=1422, df=True, wait=0.5).journey) == outcome(
+                journey.ping(apply(sound, name, **where), "podA", "podB", size=1422, df=True, wait=0.5)
             ), name
             net.repair()
             net.forget()
@@ -133,3 +142,32 @@ def test_an_odd_cluster_is_built_to_the_row() -> None:
                 sound = sound.after(wanted)
                 assert outcome(found) == outcome(wanted), (dst, df)
     assert rows > 100
+
+
+def whole(frame: Captured) -> bool:
+    """Whether a TCP segment, bare or in VXLAN, is right to the last byte and no longer than its link allows."""
+    packet = frame.packet
+    if packet is not None and packet.protocol == 17:
+        packet = Datagram(packet.payload[16 + 14 :])
+    if packet is None or packet.protocol != 6:
+        return True
+    pseudo = packet.data[12:20] + struct.pack("!BBH", 0, 6, len(packet.payload))
+    return internet_checksum(pseudo + packet.payload) == 0 and len(packet.data) <= 1500
+
+
+def test_captures_show_what_a_wire_would_carry() -> None:
+    """Checksums are right and segments fit, also on a device that was made again; times are the kernel's to the ns."""
+    with lab.up("lab") as net:
+        net.break_("wrong-vni")
+        net.repair()
+        begun = time.time_ns()
+        with net.capture() as captures:
+            assert net.get("podA", "podB", size=20000).status == 200
+        ended = time.time_ns()
+
+    segments = [frame for frame in captures.frames if not frame.is_arp]
+    assert len(segments) > 100
+    assert [frame.point for frame in segments if not whole(frame)] == []
+    assert {f.time_ns for capture in captures.values() for f in capture} == {f.time_ns for f in captures.frames}
+    assert all(begun <= frame.time_ns <= ended for frame in captures.frames)
+    assert {capture.linktype for capture in captures.values()} == {"ethernet"}
