@@ -103,12 +103,11 @@ def _rows(
     if decision.best is not None and decision.best.peer is None:
         yield Route(block, type="blackhole", protocol="bird")  # an aggregate: pods' own rows are longer
         return
-    paths = decision.multipath or tuple(path for path in (decision.fallback,) if path)
-    hops = [ip_address(path.attributes.next_hop) for path in paths]
+    hops = [ip_address(path.attributes.next_hop) for path in decision.multipath]
     ways = [way for hop in hops if (way := _way(cluster, speaker, hop, known))]
     legs = tuple(dict.fromkeys(ways))
     if not legs:
-        if paths:
+        if hops:
             yield Route(block, type="unreachable", protocol="bird", metric=metric)
     elif len(legs) == 1:
         yield Route(block, legs[0].via, legs[0].dev, protocol="bird", metric=metric, flags=legs[0].flags)

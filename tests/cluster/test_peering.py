@@ -169,6 +169,13 @@ def test_as_numbers_follow_the_plan() -> None:
     assert numbers(**RR, reflector="tor") == [64512] * 6
 
 
+def test_reflectors_that_are_nodes_share_a_cluster_id() -> None:
+    """Two reflecting nodes have Calico's one cluster id, clients both copies; a ToR has its own address as id."""
+    made = scenario(calico(**RR, reflectors=2))
+    assert [r.cluster_id for r in made.routers] == ["244.0.0.1", "244.0.0.1", "192.168.1.12", "192.168.1.1"]
+    assert scenario(calico(**RR, reflector="tor")).routers[-1].cluster_id == "192.168.1.1"
+
+
 def test_two_equal_ways_become_one_multipath_route() -> None:
     """Two ToRs in a rack offer the same route: BIRD merges them, as `merge paths on` asks."""
     data: dict[str, Any] = {
