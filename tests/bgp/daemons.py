@@ -107,7 +107,7 @@ class Namespaced(ABC):
         return {name: self.held(name) for name in self.running}
 
     def differences(self, patience: float) -> list[str]:
-        """Wait until the daemons hold what the simulation holds; if that does not come, return where they differ.
+        """Wait until all sessions are up and the daemons hold what the simulation holds; else return where they differ.
 
         They have come to something else when all sessions are up and tables have not changed for ten times `steady`.
         """
@@ -116,18 +116,21 @@ class Namespaced(ABC):
                     for name in self.running}  # fmt: skip
         until = time.monotonic() + patience
         before: dict[str, Compared] | None = None
-        since = 0.0
+        since, again = 0.0, False
         while (now := time.monotonic()) < until:
             try:
                 got = {name: compared(held) for name, held in self.tables().items()}
             except OSError:  # not up yet
                 got = {}
             if got != before or not got:
-                before, since = got, now
-            if got == wanted and now > since + self.steady:
-                return []
-            if now > since + 10 * self.steady and sessions == {name: self.established(name) for name in self.running}:
-                break
+                before, since, again = got, now, False
+            due = now > since + self.steady * (1 if got == wanted else 10)
+            if due and sessions == {name: self.established(name) for name in self.running}:
+                if got == wanted:
+                    return []
+                if again:
+                    break
+                since, again = now - 5 * self.steady, True  # the last session may have come up just now
             time.sleep(self.steady / 4)
         return [f"{name} {prefix}: the daemon has {got.get(name, {}).get(prefix)}, we have {wanted[name].get(prefix)}"
                 for name in wanted for prefix in sorted({*wanted[name], *got.get(name, {})})

@@ -5,8 +5,11 @@ A namespace lives as long as the process that holds it, and that process dies wi
 
 from __future__ import annotations
 
+import ctypes
+import socket
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from types import TracebackType
 
@@ -48,6 +51,18 @@ class Namespaces:
     def inside(self, router: str, *command: str) -> list[str]:
         """Return a command line that runs in a router's namespace and dies with this process."""
         return ["setpriv", "--pdeathsig", "KILL", "nsenter", "-t", str(self._pids[router]), "-n", "--", *command]
+
+    def socket(self, router: str) -> socket.socket:
+        """Return a TCP socket in a router's namespace."""
+
+        def made() -> socket.socket:
+            with open(f"/proc/{self._pids[router]}/ns/net") as namespace:
+                if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), 0x40000000):  # CLONE_NEWNET
+                    raise OSError(ctypes.get_errno(), f"no way into the namespace of {router}")
+            return socket.socket()
+
+        with ThreadPoolExecutor(1) as pool:  # setns moves the thread that calls it, and that one ends here
+            return pool.submit(made).result()
 
     def _batch(self, router: str, lines: list[str]) -> None:
         if lines:

@@ -73,33 +73,37 @@ class Laboratory:
                     trial.outcome = "no convergence"
                     return trial
                 daemons.follow()
-                if daemons.differences(self.patience):
+                differs = daemons.differences(self.patience)
+                tables = daemons.tables()
+                if differs:
                     if lockstep and daemons.unsettled():
                         trial.outcome = "livelock"
                         return trial
-                    outcome, trial.wrong = self._explain(simulation, daemons)
+                    outcome, trial.wrong, tables = self._explain(simulation, daemons, tables)
                     trial.outcome = outcome if trial.outcome != "regrouped" else trial.outcome
                 if not trial.wrong:
                     trial.wrong = self.inspect(simulation, daemons)
-                trial.tables.append(daemons.tables())
+                trial.tables.append(tables)
                 if trial.wrong:
                     trial.wrong = [f"step {step.name} {list(step.actions)}: {line}" for line in trial.wrong]
                     return trial
         return trial
 
-    def _explain(self, simulation: Simulation, daemons: Daemons) -> tuple[str, list[str]]:
-        """Return what kind of difference it is; the network goes on from the daemons' state."""
-        wrong = adopt(simulation, daemons.tables())
+    def _explain(self, simulation: Simulation, daemons: Daemons,
+                 tables: dict[str, Held]) -> tuple[str, list[str], dict[str, Held]]:  # fmt: skip
+        """Return what kind of difference it is, and the daemons' tables; the network goes on from there."""
+        wrong = adopt(simulation, tables)
         if not wrong:
-            return "stable", []
+            return "stable", [], tables
         # Sessions that brought a path in question start again: then the daemon compares it with the others.
         for line in wrong:
             name, prefix = line.split(":")[0].split(" ")
-            held = daemons.tables()[name].get(prefix)
+            held = tables[name].get(prefix)
             if held and held[0].peer:
                 daemons.restart(name, simulation.speakers[name].neighbours[held[0].index].session)
         time.sleep(self.make_up)
-        return "regrouped", adopt(simulation, daemons.tables())
+        tables = daemons.tables()
+        return "regrouped", adopt(simulation, tables), tables
 
     def refuted(self, trial: Trial) -> bool:
         """Return whether the daemons' tables of some step are not stable under the rules that hold now."""
