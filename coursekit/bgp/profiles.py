@@ -68,6 +68,10 @@ HISTORY = {
         "BIRD with `deterministic med` makes a path best unseen when it replaces the best one on its session and "
         "comes from another neighbour AS: the old path is marked suppressed, and nobody compares the new one with the "
         "rest (2.0.12 proto/bgp/attrs.c, bgp_rte_recalculate; nest/rt-table.c:1395)",
+    "med-by-age":
+        "BIRD without `deterministic med` and FRR without `bgp deterministic-med`, which is how both come, compare MED "
+        "as paths come in: three paths to one prefix give three answers in three orders (BIRD 2.0.12, observed; FRR "
+        "8.4.4 also prefers the oldest eBGP path unless `bgp bestpath compare-routerid`)",
     "med-in-pairs":
         "GoBGP compares MED in pairs, in the order in which paths came: with paths from several neighbour ASes the "
         "best one depends on that order (v3.10.0 internal/pkg/table/destination.go, compareByMED)",

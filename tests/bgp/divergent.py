@@ -26,7 +26,6 @@ def lan(asns: dict[str, int], sessions: dict[str, tuple[dict[str, Any], dict[str
 
 
 CLIENT: tuple[dict[str, Any], dict[str, Any]] = {"rr_client": True}, {}
-BOTH: tuple[dict[str, Any], dict[str, Any]] = {"rr_client": True}, {"rr_client": True}
 PEERS: tuple[dict[str, Any], dict[str, Any]] = {}, {}
 
 
