@@ -11,7 +11,7 @@ from coursekit.bgp.scenario_file import parse
 P = "10.65.0.0/26"
 
 
-def lan(asns: dict[str, int], sessions: dict[str, tuple[dict[str, Any], dict[str, Any]]], originate: list[Any],
+def lan(asns: dict[str, int], sessions: dict[str, Any], originate: list[Any],
         steps: list[list[dict[str, Any]]] | None = None, **more: Any) -> dict[str, Any]:  # fmt: skip
     """Return a case with routers on one LAN, named `a`, `b`, … with ids in the order given; sessions are "a b"."""
     at = {name: f"10.0.0.{i}" for i, name in enumerate(asns, 1)}

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Any
 
 from coursekit.bgp.igp import Subnet
 from coursekit.bgp.route import Attributes
 from coursekit.bgp.scenario import Origination, Router, Scenario, Session, Step
+from coursekit.bgp.scenario_file import parse
 from coursekit.bgp.session import Options
+from tests.bgp.divergent import lan
 
 
 class Draw:
@@ -143,3 +145,21 @@ class Draw:
             choices.append({"op": "link_down", "link": draw.choice(self.subnets).name})
             choices.append({"op": "set_cost", "link": draw.choice(self.subnets).name, "cost": draw.randint(1, 60)})
         return draw.choice(choices)
+
+
+def on_one_lan(seed: int) -> Scenario:
+    """Return 4 to 7 routers of up to three ASes on one LAN, where next hops may be third parties', and one dies."""
+    draw = random.Random(seed)
+    routers = [f"r{i}" for i in range(draw.randint(4, 7))]
+    asns = {name: 65000 + draw.randrange(3) for name in routers}
+    sessions = {}
+    for a, b in combinations(routers, 2):
+        if draw.random() < 0.55:
+            inside = asns[a] == asns[b]
+            sessions[f"{a} {b}"] = tuple({
+                "next_hop_self": draw.random() < 0.2, "rr_client": inside and draw.random() < 0.3,
+                "allowas_in": int(draw.random() < 0.2), "as_override": not inside and draw.random() < 0.1,
+            } for _ in "ab")  # fmt: skip
+    originate = [{"router": name, "prefix": f"10.65.{i}.0/26", "med": draw.choice([None, 5, 50])}
+                 for i, name in enumerate(draw.sample(routers, 3))]  # fmt: skip
+    return parse(lan(asns, sessions, originate, [[{"op": "router_down", "router": draw.choice(routers)}]]))[0]

@@ -24,7 +24,7 @@ from coursekit.bgp.scenario_file import parse, written
 from coursekit.bgp.session import Neighbour, Options
 from coursekit.bgp.speaker import Speaker
 from tests.bgp.daemons import Frrs, Gobgps
-from tests.bgp.random_networks import Draw
+from tests.bgp.random_networks import Draw, on_one_lan
 from tests.bgp.trials import Laboratory, Trial
 
 LABORATORIES = {
@@ -33,9 +33,10 @@ LABORATORIES = {
                       inspect=lambda simulation, frrs: frrs.wrong_reasons()),
     "gobgp": Laboratory("gobgp", lambda simulation, place: Gobgps(simulation), patience=40.0, make_up=12.0, jobs=10),
 }  # fmt: skip
+LANS = 9000  # from here on, networks on one LAN
 SEEDS: dict[str, Sequence[int]] = {
     "bird": range(1000, 1066), "gobgp": range(3000, 3020),
-    "frr": (*range(2000, 2024), 2041, 2062),  # the last two: MED that must not be compared
+    "frr": (*range(2000, 2024), 2041, 2062, *range(LANS, LANS + 8)),  # 2041, 2062: MED that must not be compared
 }  # fmt: skip
 LEAST = {"bird": 60, "frr": 15, "gobgp": 15}  # networks that must have been compared
 if os.environ.get("COURSEKIT_SEEDS"):
@@ -53,7 +54,8 @@ def trials(daemon: str) -> list[Trial]:
     laboratory, apart = LABORATORIES[daemon], os.getpid()  # another run may be going on beside this one
 
     def ran(seed: int) -> Trial:
-        return laboratory.compare(Draw(seed, pairs=daemon == "gobgp").network(), (seed + apart) % 250 + 1, seed)
+        scenario = on_one_lan(seed) if seed >= LANS else Draw(seed, pairs=daemon == "gobgp").network()
+        return laboratory.compare(scenario, (seed + apart) % 250 + 1, seed)
 
     with ThreadPoolExecutor(laboratory.jobs) as pool:
         return list(pool.map(ran, SEEDS[daemon]))
@@ -122,6 +124,7 @@ MUTATIONS: dict[str, tuple[tuple[str, ...], Any, str, Any]] = {
         "_internal", lambda sent, end, path: sent._replace(next_hop=end.local_address))),
     "a received MED goes on to other ASes": (ALL, Speaker, "_external", _changed(
         "_external", lambda sent, end, path: sent._replace(med=path.attributes.med))),
+    "no third-party next hops": (("frr",), Speaker, "_third_party", lambda speaker, end, path: end.local_address),
     "no prepending": (ALL, Speaker, "_external", _changed(
         "_external", lambda sent, end, path: sent._replace(as_path=sent.as_path[end.options.prepend :]))),
     "LOCAL_PREF is not compared": (ALL, decision_module, "_local_pref", lambda path: 100),

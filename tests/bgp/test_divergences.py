@@ -71,7 +71,7 @@ def trials(daemon: str) -> dict[str, Trial]:
     laboratory = LABORATORIES[daemon]
     scenarios = [network(profile, name) for profile, name in NETWORKS if profile == daemon]
     scenarios += [case for case in CASES if daemon in OBSERVED[case.id] and (daemon, case.id) not in BY_CHANCE]
-    with ThreadPoolExecutor(laboratory.jobs) as pool:
+    with ThreadPoolExecutor(2 * laboratory.jobs) as pool:  # they are small
         ran = pool.map(lambda place: laboratory.compare(scenarios[place], 200 + place), range(len(scenarios)))
         return {trial.scenario.id: trial for trial in ran}
 
