@@ -25,20 +25,20 @@ def lan(asns: dict[str, int], sessions: dict[str, Any], originate: list[Any],
     }  # fmt: skip
 
 
-CLIENT: tuple[dict[str, Any], dict[str, Any]] = {"rr_client": True}, {}
-PEERS: tuple[dict[str, Any], dict[str, Any]] = {}, {}
-
-
 def withdraw(router: str) -> list[dict[str, Any]]:
     return [{"op": "withdraw", "router": router, "prefix": P}]
 
 
+CLIENT: tuple[dict[str, Any], dict[str, Any]] = {"rr_client": True}, {}
+PEERS: tuple[dict[str, Any], dict[str, Any]] = {}, {}
+
 SHARED = {"cluster_id": "10.0.0.99"}
-# n1 - rr1 - rr2 - n2, reflectors with one cluster id; in the second, rr2 is rr1's client
+# n1 - rr1 - rr2 - n2, reflectors with one cluster id; in the second, rr2 is rr1's client, and has another, m
 TWO_RRS = lan(dict.fromkeys(("n1", "n2", "rr1", "rr2"), 65001),
               {"rr1 n1": CLIENT, "rr1 rr2": PEERS, "rr2 n2": CLIENT}, ["n1"], rr1=SHARED, rr2=SHARED)
-RR_OF_RR = lan(dict.fromkeys(("n1", "n2", "rr1", "rr2"), 65001),
-               {"rr1 n1": CLIENT, "rr1 rr2": CLIENT, "rr2 n2": CLIENT}, ["n1"], rr1=SHARED, rr2=SHARED)
+RR_OF_RR = lan(dict.fromkeys(("m", "n1", "n2", "rr1", "rr2"), 65001),
+               {"rr1 n1": CLIENT, "rr1 rr2": CLIENT, "rr2 n2": CLIENT, "rr2 m": CLIENT}, ["m", "n1"],
+               [withdraw("m"), withdraw("n1")], rr1=SHARED, rr2=SHARED)  # fmt: skip
 # e and b and n share a LAN that no IGP knows of; rr reaches b and n over links, and not e
 FAR = {
     "routers": [{"name": "e", "asn": 65002, "router_id": "10.0.0.1"}]
@@ -56,7 +56,7 @@ GHOST = lan(
     {"x": 65006, "a": 65001, "b": 65002, "d": 65004, "c": 65003},
     {"x a": PEERS, "a b": PEERS, "a d": PEERS,
      "d b": ({}, {"local_pref_in": 200}), "c b": ({}, {"local_pref_in": 300})},
-    ["x", "c"], [withdraw("c"), withdraw("x")])  # fmt: skip
+    ["x", "c"], [withdraw("c"), withdraw("x"), [{"op": "router_down", "router": "d"}]])  # fmt: skip
 TWO_LINKS = {
     "routers": [{"name": "a", "asn": 65001, "router_id": "10.0.0.1"},
                 {"name": "b", "asn": 65002, "router_id": "10.0.0.2"}],
