@@ -23,6 +23,10 @@ POD_B = ip_network("10.244.1.7")
 RECORDED = sorted(
     (path.parent.name, path.name) for path in Evidence("flannel-vxlan").folder.parent.glob("*/traceroute*.txt")
 )
+WITH_PODS = [found for found in RECORDED if Evidence(found[0]).network().host("podA").addresses()]
+# ip_error() lets five errors about an `unreachable` route pass, then one a second; the model has no such limits.
+LIMITED = {"bgp-without-direct"}
+CAPTURED = [found for found in RECORDED if "podA:eth0" in Evidence(found[0]).captures and found[0] not in LIMITED]
 
 
 def printed(name: str, file: str) -> tuple[str, int, str]:
@@ -32,7 +36,7 @@ def printed(name: str, file: str) -> tuple[str, int, str]:
     return found[1], int(found[2]), "\n".join(re.sub(r"  [\d.]+ ms", "", line).rstrip() for line in lines)
 
 
-@pytest.mark.parametrize(("name", "file"), RECORDED)
+@pytest.mark.parametrize(("name", "file"), WITH_PODS)
 def test_recorded_tables_give_the_recorded_hops(name: str, file: str) -> None:
     """The lines that traceroute printed come out of the recorded tables."""
     dst, most, lines = printed(name, file)
@@ -47,7 +51,7 @@ def test_a_cluster_gives_the_recorded_hops(name: str, file: str) -> None:
     assert traceroute_text(traceroute(predicted(CASES[name]), "podA", dst, max_hops=most, wait=1)) == lines
 
 
-@pytest.mark.parametrize(("name", "file"), RECORDED)
+@pytest.mark.parametrize(("name", "file"), CAPTURED)
 def test_every_probe_and_answer_was_captured(name: str, file: str) -> None:
     """Each recorded probe, sent again, passes every point with captured bytes, and so does the ICMP error about it."""
     evidence = Evidence(name)
