@@ -138,6 +138,7 @@ class Trace:
     messages: tuple[Sent, ...]
     final: Mapping[tuple[str, str], Held]  # by router and prefix
     prefixes: tuple[str, ...]
+    begins: Mapping[str, Mapping[str, bool]]  # which sessions, routers and links are up before the first event
     simulation: Simulation
 
 
@@ -210,7 +211,7 @@ class _Recorder:
         self.prefixes = dict.fromkeys(scenario.prefixes())
         self._speakers = [s for name, s in self.simulation.speakers.items() if watched is None or name in watched]
         self._watched = {speaker.name for speaker in self._speakers}
-        self._up = self._state()
+        self._up = self._begins = self._state()
 
     def run(self, steps: Iterable[Step]) -> Trace:
         chapters = []
@@ -225,7 +226,7 @@ class _Recorder:
             chapters.append(Chapter(step.name, first, self._finish(number), self.simulation.established))
         messages = tuple(self.schedule.messages)
         return Trace(tuple(chapters), tuple(self.events), messages, dict(self.held), tuple(self.prefixes),
-                     self.simulation)  # fmt: skip
+                     self._begins, self.simulation)  # fmt: skip
 
     def _act(self, chapter: int, actions: Iterable[Mapping[str, Any]]) -> None:
         """Do the actions of a step, each at its time, as `scenario.take` does."""

@@ -48,7 +48,7 @@ _STEPS: dict[str, Callable[[Walk], str | None]] = {
 }
 # pcap's link types, by the names and the numbers (LINKTYPE_*, DLT_*) in which captures give them
 _LINKS: dict[str | int, str] = {
-    "ethernet": "eth", "raw": "internet", "linux_sll": "sll", "linux_sll2": "sll2", "null": "null",
+    "ethernet": "eth", "bgp": "bgp", "raw": "internet", "linux_sll": "sll", "linux_sll2": "sll2", "null": "null",
     1: "eth", 0: "null", 108: "null", 12: "internet", 14: "internet", 101: "internet", 228: "ip", 229: "ipv6",
     113: "sll", 276: "sll2",
 }  # fmt: skip
@@ -60,8 +60,8 @@ def dissect(
     """Return the layers and fields of a frame; never raise, whatever the bytes are.
 
     `linktype` is what the frame starts with: "ethernet", "raw" (an IP packet), "linux_sll", "linux_sll2", "null",
-    or libpcap's number. `ports` adds meanings to port numbers: {9999: "vxlan", 1790: "bgp"} and whatever
-    else PORT_MEANINGS lists.
+    "bgp" (messages without the TCP segment around them), or libpcap's number. `ports` adds meanings to port numbers:
+    {9999: "vxlan", 1790: "bgp"} and whatever else PORT_MEANINGS lists.
     """
     walk = Walk(bytes(frame), ports or {})
     step = _LINKS.get(linktype)

@@ -161,3 +161,10 @@ def explore_choice(*args: Any, **options: Any) -> Any:
     from coursekit.views.choice_form import explore_choice
 
     return explore_choice(*args, **options)
+
+
+def explore_bgp(*args: Any, **options: Any) -> Any:
+    """Let the learner choose who speaks BGP with whom and what fails, and watch routes spread step by step."""
+    from coursekit.views.bgp_form import explore_bgp
+
+    return explore_bgp(*args, **options)

@@ -1,6 +1,6 @@
 """One BGP run: the network, what every router holds at the end, and what happened, message by message.
 
-All is worked out once. While a kernel runs, the browser gets the steps too (`bgp_live`) and plays them on this figure.
+All is worked out once. While a kernel runs, the browser gets the steps too (`bgp_live`) and plays them on the picture.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from coursekit.bgp.scenario import Scenario
 from coursekit.bgp.schedule import Schedule
 from coursekit.bgp.trace import MOST, trace
 from coursekit.views.bgp_data import DRAWN, bgp_data, sample, steps_of
+from coursekit.views.bgp_live import bgp_live
 from coursekit.views.bgp_map import Map
 from coursekit.views.twin import View, columns, count, escape, left
 
@@ -35,7 +36,12 @@ class BgpView(View):
         drawn = sample(scenario)
         whole = len(drawn) == len(scenario.routers) <= DRAWN
         self.trace = trace(scenario, profile, schedule, steps_of(scenario, actions), MOST if whole else 0, drawn)
+        self._whole = whole
         self.data = bgp_data(scenario, self.trace, drawn, profile, title)
+
+    def alive(self) -> Mapping[str, Any] | None:
+        """Return the steps of the run, if all of it is drawn."""
+        return bgp_live(self.scenario, self.trace, self.data) if self._whole else None
 
     def text(self) -> str:
         """Return network, outcome, tables and events as text."""

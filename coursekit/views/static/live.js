@@ -10,6 +10,7 @@ function upgrade(root) {
     const key = [...figure.classList].find((name) => name.startsWith("ck-key-"))?.slice(7);
     if (figure.classList.contains("ck-packet")) enlivenPacket(figure);
     if (figure.classList.contains("ck-journey")) enlivenJourney(figure, () => shared.data.get(key));
+    if (figure.classList.contains("ck-bgp")) enlivenBgp(figure, () => shared.data.get(key));
   }
 }
 
