@@ -81,7 +81,14 @@ def kind_and_address(session: str) -> tuple[str, str]:
     return kind, rest.replace("_", "." if rest.count("_") == 3 and "__" not in rest else ":")
 
 
-def _rows(text: str) -> Iterator[dict[str, str]]:
+class _Row(dict[str, str]):
+    """A row by the headings of its columns."""
+
+    def __missing__(self, column: str) -> str:
+        raise CourseError(f"The table has no column {column}; it has {', '.join(self)}. Paste the whole output.")
+
+
+def _rows(text: str) -> Iterator[_Row]:
     """Yield each row of each ruled table, by the headings of its columns."""
     if not isinstance(text, str):
         raise CourseError(f"The output of a command is text; {type(text).__name__} was given.")
@@ -98,7 +105,7 @@ def _rows(text: str) -> Iterator[dict[str, str]]:
             elif len(cells) != len(heads):
                 raise CourseError(f"Line {number} breaks the table off: {line[:60]!r}; paste the whole output.")
             else:
-                yield dict(zip(heads, cells, strict=True))
+                yield _Row(zip(heads, cells, strict=True))
             ruled = False
         else:
             ruled = False
