@@ -62,6 +62,12 @@ def configured(how: str, what: str) -> str:
     return found[1] if found else "none"
 
 
+def death(n: int, reflectors: int = 0) -> int:
+    """Return the UPDATEs that a node's death costs in a full mesh, or under reflectors."""
+    whole = GroupedNetwork(route_reflectors(n, reflectors) if reflectors else full_mesh(n))
+    return whole.after([{"op": "router_down", "router": "n1"}]).totals()[-1].updates
+
+
 WORDS = ("none", "one", "two", "three")
 
 PINS: tuple[Pin, ...] = (
@@ -80,6 +86,8 @@ PINS: tuple[Pin, ...] = (
         else "not double"),
     Pin("06", "explain-deaths", "Here it was {} s", lambda: configured("cable", "hold time")),
     Pin("06", "explain-deaths", "BIRD's default is {} s", lambda: HOLD_TIME),
+    Pin("06", "explain-deaths", "With {} reflectors most",
+        lambda: WORDS[max(range(3), key=lambda reflectors: death(100, reflectors))]),
     Pin("06", "explain-deaths", "takes about {}", lambda: WORDS[round(float(waited("cable-bfd")))]),
     Pin("06", "explain-deaths", "here for {} s, in Calico for {} s",
         lambda: (round(float(waited("killed-restart"))), RESTART_TIME)),
