@@ -19,6 +19,7 @@ COMMANDS = {
     "dissect": ("coursekit.packets.dissect_command", "take every frame of a capture apart, field by field"),
     "prove": ("coursekit.packets.prove_command", "rebuild the frames outside a tunnel from those inside it"),
     "bgp": ("coursekit.bgp.bgp_command", "run a BGP scenario and print the tables it settles on"),
+    "lab": ("coursekit.lab.lab_command", "make the recordings anew with the live lab, or verify them"),
     "doctor": ("coursekit.lab.doctor_command", "say what this machine can do, and how to mend what it cannot"),
 }
 

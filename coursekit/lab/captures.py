@@ -22,6 +22,7 @@ class Captures(Mapping[str, Capture]):
     def __init__(self) -> None:
         self._found: dict[str, Capture] = {}
         self.frames: tuple[Captured, ...] = ()  # of all points, in the order of time
+        self.everything: tuple[Captured, ...] = ()  # at every device, whichever points were asked for
 
     def __getitem__(self, point: str) -> Capture:
         """Return the capture at a point; CourseError if none was taken there."""
@@ -45,7 +46,8 @@ class Captures(Mapping[str, Capture]):
     def fill(self, frames: Iterable[Captured], points: Iterable[str], bpf: str, folder: Path | None) -> None:
         """Take in what was captured at `points`; with `folder`, the files stay there."""
         wanted = list(points)
-        self.frames = tuple(frame for frame in frames if frame.point in wanted)
+        self.everything = tuple(frames)
+        self.frames = tuple(frame for frame in self.everything if frame.point in wanted)
         with tempfile.TemporaryDirectory() as room:
             found = write(self.frames, wanted, folder or Path(room))
             self._found = {point: load(path).filter(bpf) for point, path in found.items()}

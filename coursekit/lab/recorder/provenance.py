@@ -1,0 +1,93 @@
+"""Provenance: a take written down as a recording, with kernel, tools, commands, date and the SHA-256 of every file."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import os
+import platform
+import re
+import tempfile
+from pathlib import Path
+
+from coursekit.errors import CourseError
+from coursekit.lab.probe import attempt
+from coursekit.lab.recorder.scenario import Scenario
+from coursekit.lab.recorder.take import Take
+
+_TOOLS = {
+    "BIRD": ("bird", "--version"), "iproute2": ("ip", "-V"), "iputils": ("ping", "-V"),
+    "traceroute": ("traceroute", "-V"), "socat": ("socat", "-V"), "ethtool": ("ethtool", "--version"),
+    "iptables": ("iptables", "--version"),
+}  # fmt: skip
+_TOPOLOGY = {
+    "lab": "podA 10.244.0.5 - node1 192.168.1.10 - [sw1 br0 sw2] - node2 192.168.1.11 - podB 10.244.1.7; br0 is also "
+           "the router 192.168.1.1, which has no default route",
+    "two-racks": "podA 10.244.0.5 - node1 192.168.1.10 - [sw1 br1 | router | br2 sw3] - node3 192.168.2.12 - "
+                 "podC 10.244.2.9; node2 192.168.1.11 with podB 10.244.1.7 beside node1",
+    "chapter": "podA 10.244.0.5 - node1 192.168.1.10 - [sw1 br0 sw2, sw3] - node2 192.168.1.11 - podB 10.244.1.7; "
+               "node3 192.168.1.12 - podC 10.244.2.9 on sw3; br0 is also the router 192.168.1.1",
+}  # fmt: skip
+_CONDITIONS = "network namespaces; IPv6 off; rp_filter 0; icmp_ratelimit 0; "
+_NO_OFFLOADS = "tx checksum, TSO, GSO and GRO off (ethtool -K)"
+
+
+def _versions() -> str:
+    """Return the tools of this machine with their versions, as "iproute2 6.1.0, iputils 20221126"."""
+    found = []
+    for name, command in _TOOLS.items():
+        said = re.search(r"\d+(?:\.\d+)+\w*|\d{8}", attempt(list(command)).said)
+        found += [f"{name} {said.group()}"] if said else []
+    return ", ".join([*found, "packet sockets of the lab itself"])
+
+
+def write(scenario: Scenario, taken: Take, into: Path) -> Path:
+    """Write a take as the recording `into`/NAME, whole or not at all; return its folder.
+
+    Raises CourseError where the folder cannot be written.
+    """
+    machine = f"{platform.release()}, {platform.machine().replace('x86_64', 'x86-64')}, {os.cpu_count()} cores"
+    conditions = _CONDITIONS + ("offloads left on" if scenario.offload else _NO_OFFLOADS)
+    if taken.userspace_ipip:
+        conditions += "; IPIP done in user space, for want of the kernel's"
+    said = {
+        "name": scenario.name, "title": scenario.title, "evidence": "captured", "kernel": machine,
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(), "tools": _versions(),
+        "topology": _TOPOLOGY.get(scenario.cluster, scenario.cluster), "conditions": conditions,
+        "setup": scenario.setup, "commands": [str(step) for step in scenario.typed()],
+        "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in sorted(taken.files.items())},
+    }  # fmt: skip
+    folder = into / scenario.name
+    try:
+        into.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=into, prefix=".") as room:
+            fresh = Path(room, scenario.name)
+            fresh.mkdir()
+            for name, data in taken.files.items():
+                (fresh / name).write_bytes(data)
+            (fresh / "provenance.json").write_text(json.dumps(said, indent=1, ensure_ascii=False) + "\n", "utf-8")
+            if folder.exists():
+                folder.rename(Path(room, "before"))
+            fresh.rename(folder)
+    except OSError as error:
+        raise CourseError(f"The recording {scenario.name} cannot be written to {into}: {error.strerror}.") from None
+    return folder
+
+
+def check_files(folder: Path) -> None:
+    """Raise CourseError unless a recording holds exactly the files that its provenance names, as they were recorded."""
+    from coursekit.lab.recording import recording
+
+    found = recording(folder)
+    found.verify()
+    there = {path.name for path in folder.iterdir()} - {"provenance.json"}
+    added = sorted(there - set(found.provenance["sha256"]))
+    if added:
+        raise CourseError(
+            f"{added[0]} of the recording {found.name!r} was not recorded: provenance.json does not name it. Remove it."
+        )
+    if found.provenance.get("name") != folder.name:
+        raise CourseError(f"provenance.json in {folder.name} is that of {found.provenance.get('name')!r}.")
+
+

@@ -1,0 +1,120 @@
+"""Scenarios: what to build, what to break and what to type, from which a recording is made anew.
+
+They are data (`scenarios.toml`); a step is "HOST: COMMAND > OUTPUT", and OUTPUT the name of the file it goes to.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from coursekit.cluster import faults
+from coursekit.cluster.faults import Fault
+from coursekit.cluster.model import Cluster, load
+from coursekit.cluster.options import suggestion
+from coursekit.errors import CourseError
+
+_STEP = re.compile(r"(?P<host>\w+): (?P<command>.+?)(?: > (?P<output>[\w.-]+))?")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that is typed on a host, and the output file that gets what it prints ("" if none does)."""
+
+    host: str
+    command: str
+    output: str = ""
+
+    @classmethod
+    def parse(cls, line: str) -> Step:
+        """Read "HOST: COMMAND > OUTPUT"; CourseError for anything else."""
+        found = _STEP.fullmatch(line)
+        if found is None:
+            raise CourseError(f"{line!r} is no step; a step is 'HOST: COMMAND' or 'HOST: COMMAND > OUTPUT'.")
+        return cls(found["host"], found["command"], found["output"] or "")
+
+    def __str__(self) -> str:
+        return f"{self.host}: {self.command}"
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """How a recording is made. `cannot` says in words why it cannot be made here, "" if it can."""
+
+    name: str
+    title: str
+    cluster: str
+    profile: str
+    setup: str
+    points: tuple[str, ...] = ()
+    steps: tuple[str, ...] = ()
+    prepare: tuple[str, ...] = ()  # steps before anything is captured
+    options: Mapping[str, Any] = field(default_factory=dict)
+    changes: Mapping[str, Any] = field(default_factory=dict)  # of the cluster: pod_mtu, tunnel_mtu
+    faults: tuple[Mapping[str, Any], ...] = ()
+    settings: Mapping[str, str] = field(default_factory=dict)  # by name under /proc/sys/net
+    kernel: str = ""  # "debian": one that has ipip; "" any
+    offload: bool = False
+    state: bool = True
+    state_text: bool = False
+    cannot: str = ""
+
+    def made(self) -> Cluster:
+        """Return the cluster, with its profile."""
+        return replace(load(self.cluster).with_profile(self.profile, **self.options), **self.changes)
+
+    def broken(self) -> tuple[Fault, ...]:
+        """Return what is broken in it."""
+        return tuple(faults.fault(**one) for one in self.faults)
+
+    def typed(self, which: str = "steps") -> tuple[Step, ...]:
+        """Return the steps, or with "prepare" what comes before."""
+        return tuple(Step.parse(line) for line in getattr(self, which))
+
+
+def read(text: str) -> dict[str, Scenario]:
+    """Return the scenarios of a TOML text by name; CourseError says what is wrong in which."""
+    try:
+        found = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise CourseError(f"The scenarios cannot be read: {error}.") from None
+    known = {one.name: one for one in fields(Scenario)}
+    scenarios = {}
+    for name, values in found.items():
+        for key in values:
+            if key not in known or key == "name":
+                raise CourseError(f"Scenario {name}: {key!r} is no key{suggestion(key, known)}.")
+        missing = [key for key in ("title", "cluster", "profile", "setup") if key not in values]
+        if missing and not values.get("cannot"):
+            raise CourseError(f"Scenario {name} does not say: {', '.join(missing)}.")
+        blank = dict.fromkeys(("title", "cluster", "profile", "setup"), "")
+        lists = {key: tuple(value) for key, value in values.items() if isinstance(value, list)}
+        scenario = Scenario(name, **{**blank, **values, **lists})
+        if not scenario.cannot:
+            hosts = scenario.made()
+            names = {one.name for group in (hosts.nodes, hosts.pods, hosts.routers) for one in group} | {"router"}
+            for step in (*scenario.typed(), *scenario.typed("prepare")):
+                if step.host not in names:
+                    raise CourseError(f"Scenario {name}: {str(step)!r}: there is no host {step.host!r}.")
+        scenarios[name] = scenario
+    return scenarios
+
+
+@cache
+def scenarios() -> Mapping[str, Scenario]:
+    """Return the scenarios of the course, in the order of the file."""
+    return read((Path(__file__).parent / "scenarios.toml").read_text(encoding="utf-8"))
+
+
+def chosen(names: list[str]) -> list[Scenario]:
+    """Return the scenarios of those names, all without any; CourseError for a name that there is not."""
+    known = scenarios()
+    for name in names:
+        if name not in known:
+            raise CourseError(f"There is no scenario {name!r}{suggestion(name, known)}; there are {', '.join(known)}.")
+    return [known[name] for name in dict.fromkeys(names or known)]

@@ -1,0 +1,259 @@
+"""Recordings can be made anew from their scenarios, and one changed byte, or one changed behaviour, is found."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+import coursekit.lab.lab_command as command
+import coursekit.lab.recording as opened
+from coursekit.__main__ import main
+from coursekit.errors import CourseError
+from coursekit.lab.recorder import masks
+from coursekit.lab.recorder.compare import differences
+from coursekit.lab.recorder.provenance import check_files
+from coursekit.lab.recorder.scenario import Step, read, scenarios
+from coursekit.lab.recording import recording, recordings
+from coursekit.paths import data_dir
+
+NAMES = ("flannel-vxlan", "tcp-pod-mtu-1450", "no-overlay", "wrong-port")
+
+
+@pytest.fixture
+def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Let the course's data be copies of a few recordings, which a test may spoil."""
+    for name in NAMES:
+        shutil.copytree(data_dir() / "recordings" / name, tmp_path / "recordings" / name)
+    monkeypatch.setattr(command, "data_dir", lambda: tmp_path)
+    monkeypatch.setattr(opened, "data_dir", lambda: tmp_path)
+    return tmp_path / "recordings"
+
+
+def rewrite(folder: Path, name: str, data: bytes) -> None:
+    """Change a file of a recording, and its SHA-256 with it."""
+    (folder / name).write_bytes(data)
+    path = folder / "provenance.json"
+    said = json.loads(path.read_text())
+    said["sha256"][name] = sha256(data).hexdigest()
+    path.write_text(json.dumps(said))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_one_changed_bit_fails(copied: Path, seed: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whichever bit of whichever file is turned over, `lab verify` ends with 1 and a sentence that names the file."""
+    drawn = random.Random(seed)
+    name = drawn.choice(NAMES)
+    path = drawn.choice([p for p in sorted((copied / name).iterdir()) if p.name != "provenance.json"])
+    data = bytearray(path.read_bytes())
+    data[drawn.randrange(len(data))] ^= 1 << drawn.randrange(8)
+    path.write_bytes(data)
+
+    assert main(["lab", "verify", "--sums"]) == 1
+    said = capsys.readouterr().out
+    assert said.startswith(f"{path.name} of the recording '{name}' is not the file that was recorded")
+    assert said.count("\n") == 1
+
+
+def test_missing_and_added_files_fail(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file too few, one too many, and a folder without provenance each get their sentence, all in one run."""
+    (copied / "flannel-vxlan" / "ping.txt").unlink()
+    (copied / "no-overlay" / "extra.txt").write_text("")
+    (copied / "stray").mkdir()
+
+    assert main(["lab", "verify", "--sums"]) == 1
+    one, two, three = capsys.readouterr().out.splitlines()
+    assert one.startswith("The recording 'flannel-vxlan' should hold ping.txt, but it cannot be read (No such file")
+    assert two.startswith("extra.txt of the recording 'no-overlay' was not recorded")
+    assert three.startswith("stray in data/recordings is no recording")
+
+
+def test_untouched_files_pass(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Recordings that are as they were pass; with names only those are looked at."""
+    assert main(["lab", "verify", "--sums"]) == 0
+    (copied / "no-overlay" / "ping.txt").write_text("")
+    assert main(["lab", "verify", "--sums", "wrong-port"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "1 recording: every file is the one that was recorded (SHA-256)."
+    )
+
+
+def test_a_renamed_recording_fails(copied: Path) -> None:
+    """A recording in a folder of another name is refused."""
+    (copied / "no-overlay").rename(copied / "overlay")
+    with pytest.raises(CourseError, match=r"^provenance.json in overlay is that of 'no-overlay'"):
+        check_files(copied / "overlay")
+
+
+@pytest.mark.parametrize("verb", ["record", "verify"])
+def test_unknown_names_get_a_sentence(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A name that nothing has is refused with the nearest one, before anything runs."""
+    assert main(["lab", verb, "flannel-vxlam"]) == 2
+    said = capsys.readouterr().err
+    assert "There is no" in said
+    assert "flannel-vxlan" in said
+
+
+def test_every_recording_has_a_scenario() -> None:
+    """Each recording of the course is described by a scenario, or says why it cannot be; no scenario is for nothing."""
+    assert set(recordings()) == set(scenarios())
+    rebuilt = [name for name, one in scenarios().items() if not one.cannot]
+    print(f"{len(rebuilt)} of {len(scenarios())} recordings are described, the others say why not")
+
+
+def test_scenarios_say_what_the_provenance_says() -> None:
+    """Title, setup, capture points and outputs of a scenario are those of its recording."""
+    for name, one in scenarios().items():
+        if one.cannot:
+            continue
+        kept = recording(name)
+        outputs = {step.output for step in one.typed() if step.output} | ({"state"} if one.state_text else set())
+        assert (one.title, one.setup) == (kept.provenance["title"], kept.provenance["setup"])
+        assert set(one.points) == set(kept.points())
+        assert outputs == set(kept.outputs()), name
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[x", "The scenarios cannot be read"),
+        ('[x]\ntitel = "a"', "Scenario x: 'titel' is no key (did you mean 'title'?)"),
+        ('[x]\ntitle = "a"', "Scenario x does not say: cluster, profile, setup"),
+        ('[x]\ntitle="a"\ncluster="lab"\nprofile="none"\nsetup=""\nsteps=["ping"]', "'ping' is no step"),
+        ('[x]\ntitle="a"\ncluster="lab"\nprofile="none"\nsetup=""\nsteps=["podZ: ping"]', "there is no host 'podZ'"),
+    ],
+)
+def test_scenarios_that_make_no_sense_are_refused(text: str, said: str) -> None:
+    """Each mistake in a scenario file gets a sentence that names it."""
+    with pytest.raises(CourseError) as caught:
+        read(text)
+    assert said in str(caught.value)
+
+
+def test_a_step_is_host_command_output() -> None:
+    """A step's output is what follows the last " > "."""
+    assert Step.parse("podA: ip route > routes") == Step("podA", "ip route", "routes")
+    assert str(Step.parse("podA: nstat | grep x")) == "podA: nstat | grep x"
+
+
+def test_what_clocks_print_is_masked() -> None:
+    """Two outputs of ping that differ in times are alike; in a TTL they are not."""
+    text = recording("flannel-vxlan").output("ping")
+    assert masks.text(text) == masks.text(text.replace("0.236", "9.1").replace("808ms", "1ms"))
+    assert masks.text(text) != masks.text(text.replace("ttl=62", "ttl=61", 1))
+    assert masks.text(text) != masks.text(text.replace("3 received", "2 received"))
+
+
+@pytest.mark.parametrize(
+    ("at", "key"),
+    [(14 + 8, "ip.ttl"), (14 + 1, "ip.dsfield.dscp"), (14 + 20 + 8 + 6, "vxlan.vni"), (50 + 14 + 8, "ip.ttl"),
+     (5, "eth.dst"), (14 + 20 + 7, "udp.checksum")],
+)  # fmt: skip
+def test_a_changed_field_is_named(copied: Path, at: int, key: str) -> None:
+    """A frame of which a field is another one, SHA-256 put right, is told by capture point, frame and field."""
+    folder = copied / "flannel-vxlan"
+    capture = recording(folder).capture("node1:eth0")
+    frame = next(f for f in capture if f.data[23:24] == b"\x11")
+    raw = (folder / "node1-eth0.pcap").read_bytes()
+    place = raw.index(frame.data) + at
+    rewrite(folder, "node1-eth0.pcap", raw[:place] + bytes([raw[place] ^ 4]) + raw[place + 1 :])
+
+    found = list(differences(recording("flannel-vxlan"), recording(Path(folder))))
+    assert found == []  # the same folder, compared with itself
+    whole = data_dir() / "recordings" / "flannel-vxlan"
+    (said,) = differences(recording(whole), recording(folder))
+    assert said.startswith("node1:eth0: ")
+    assert f"({key})" in said
+
+
+def test_random_values_are_no_difference(copied: Path) -> None:
+    """Another IP identification (not zero), with its checksum, is what a kernel may draw."""
+    folder = copied / "flannel-vxlan"
+    frame = next(f for f in recording(folder).capture("podA:eth0") if f.data[23:24] == b"\x01")
+    head = bytearray(frame.data[14:34])
+    head[4:6], head[10:12] = head[10:12], head[4:6]  # a checksum does not mind the order of words
+    raw = (folder / "podA-eth0.pcap").read_bytes()
+    rewrite(folder, "podA-eth0.pcap", raw.replace(frame.data, frame.data[:14] + bytes(head) + frame.data[34:]))
+    whole = data_dir() / "recordings" / "flannel-vxlan"
+    assert list(differences(recording(whole), recording(folder))) == []
+
+
+@pytest.mark.namespaces
+@pytest.mark.tool("socat", "traceroute")
+def test_recording_anew_gives_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`lab record` writes a recording that differs from the course's in nothing that may not change."""
+    assert main(["lab", "record", "flannel-vxlan", "tcp-pod-mtu-1450", "--into", str(tmp_path)]) == 0
+    for name in ("flannel-vxlan", "tcp-pod-mtu-1450"):
+        check_files(tmp_path / name)
+        fresh = recording(tmp_path / name)
+        assert list(differences(recording(name), fresh)) == []
+        assert fresh.provenance["commands"] == recording(name).provenance["commands"]
+        assert fresh.provenance["kernel"].startswith(os.uname().release)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["flannel-vxlan", "tcp-pod-mtu-1450"]
+
+
+@pytest.mark.namespaces
+def test_another_behaviour_is_a_difference(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A recording that claims something else than what happens now fails, and the first difference is named."""
+    text = (copied / "wrong-port" / "ping.txt").read_text()
+    rewrite(copied / "wrong-port", "ping.txt", text.replace("0 received", "1 received").encode())
+    assert main(["lab", "verify", "wrong-port"]) == 1
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert said.startswith("wrong-port: differs: ping.txt: line ")
+    assert "1 received" in said
+
+
+@pytest.mark.namespaces
+@pytest.mark.tool("socat")
+def test_recordings_that_cannot_be_written_get_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A target that is no folder is told in a sentence."""
+    (tmp_path / "file").write_text("")
+    assert main(["lab", "record", "mtu-1450", "--into", str(tmp_path / "file" / "x")]) == 2
+    assert "The recording mtu-1450 cannot be written to" in capsys.readouterr().err
+
+
+def test_no_permission_gets_a_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where namespaces are forbidden, both say what to do; the SHA-256 have been checked by then."""
+    from coursekit.lab.probe import Attempt, Probe
+
+    no = Attempt(False, "unshare: unshare failed: Operation not permitted")
+    monkeypatch.setattr(command, "probe", lambda: Probe("replay", no, no, no, no))
+    assert main(["lab", "record", "mtu-1450"]) == 2
+    assert "Network namespaces cannot be made here" in capsys.readouterr().err
+    assert main(["lab", "verify", "mtu-1450"]) == 2
+    assert "1 recording: every file" in (said := capsys.readouterr()).out
+    assert "`--sums` checks the files alone" in said.err
+
+
+@pytest.mark.namespaces
+def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
+    """An interrupt in the middle of a scenario ends with 130, without a traceback, a process or a half recording."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "coursekit", "lab", "record", "vtep-mtu-1500-outer-df", "--into", str(tmp_path / "x")],
+        stderr=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(tmp_path)},
+    )  # fmt: skip
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    inside: list[str] = []
+    until = time.monotonic() + 20
+    while time.monotonic() < until and not inside:
+        time.sleep(0.1)
+        for child in children.read_text().split():
+            below = Path(f"/proc/{child}/task/{child}/children")
+            inside = [child, *below.read_text().split()] if below.exists() else []
+    time.sleep(1.5)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    assert inside
+    assert not [pid for pid in inside if Path("/proc", pid).exists()]
+    assert list(tmp_path.iterdir()) == []
