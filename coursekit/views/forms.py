@@ -218,7 +218,8 @@ _WIDE = {"description_width": "initial"}
 
 def dropdown(name: str, options: Sequence[str | tuple[str, bool]], value: str | bool) -> Any:
     """Return a labelled control to choose one of `options`."""
-    wide = W.Layout(width=f"{len(name) * 0.6 + 15:.0f}em")
+    longest = max(len(option if isinstance(option, str) else option[0]) for option in options)
+    wide = W.Layout(width=f"{len(name) * 0.6 + max(15, longest * 0.6 + 4):.0f}em", max_width="100%")
     return W.Dropdown(options=list(options), value=value, description=name, style=_WIDE, layout=wide)
 
 
