@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import socket
-import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-_ETH_P_ALL = 3
-_SO_TIMESTAMPNS = 35
-_SO_RCVBUFFORCE = 33
-_SO_ATTACH_FILTER, _SO_DETACH_FILTER = 26, 27
-_BUFFER = 8 << 20
-_LARGEST = 1 << 18
+from coursekit.lab.inside.ring import Ring, Row
+
 _ETHERNET = (1, 772)  # ARPHRD_ETHER, ARPHRD_LOOPBACK: devices whose frames begin with an Ethernet header
-_DROP_ALL = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, 0), 8)  # one BPF instruction: ret #0
-_PACKET_STATISTICS = 6
-_SOL_PACKET = 263
 
 
 @dataclass(frozen=True)
@@ -37,47 +26,32 @@ class Taps:
     """The packet sockets of a lab. They are deaf until `start`."""
 
     def __init__(self) -> None:
-        self._sockets: dict[str, socket.socket] = {}
+        self._rings: dict[str, Ring] = {}
         self._seen: list[Seen] = []
 
     def add(self, host: str) -> None:
         """Open the tap of a host; its namespace must be the current one."""
-        tap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL))
-        with contextlib.suppress(OSError):
-            tap.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
-        tap.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-        _deafen(tap)
-        tap.setblocking(False)
-        self._sockets[host] = tap
+        self._rings[host] = Ring()
 
-    def sockets(self) -> Iterable[socket.socket]:
-        """Return the sockets, to wait on."""
-        return self._sockets.values()
+    def sockets(self) -> Iterable[Ring]:
+        """Return what to wait on."""
+        return self._rings.values()
 
     def start(self) -> None:
         """Begin to listen: what went by before is forgotten."""
-        self.read()
         self._seen.clear()
-        for tap in self._sockets.values():
-            tap.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8)  # reading them sets them to zero
-            tap.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
+        for ring in self._rings.values():
+            ring.hear()
 
-    def read(self) -> int:
-        """Take what has arrived; return how many frames that was."""
-        before = len(self._seen)
-        for host, tap in self._sockets.items():
-            while True:
-                try:
-                    data, about, _, (device, _, kind, hardware, _) = tap.recvmsg(_LARGEST, 64)
-                except BlockingIOError:
-                    break
-                except OSError:  # the device went away; the socket lives on
-                    continue
-                stamp = next(value for _, what, value in about if what == _SO_TIMESTAMPNS)
-                seconds, nanoseconds = struct.unpack("qq", stamp[:16])
-                dlt = 1 if hardware in _ETHERNET else 101
-                self._seen.append(Seen(seconds * 10**9 + nanoseconds, host, device, kind == 4, dlt, data))
-        return len(self._seen) - before
+    def read(self) -> None:
+        """Take what has arrived."""
+        for host, ring in self._rings.items():
+            self._take(host, ring.read())
+
+    def _take(self, host: str, rows: Iterable[Row]) -> None:
+        for when, device, out, hardware, data in rows:
+            if device:
+                self._seen.append(Seen(when, host, device, out, 1 if hardware in _ETHERNET else 101, data))
 
     def since(self, place: int) -> list[Seen]:
         """Return the frames after the first `place`, in the order of time."""
@@ -88,13 +62,8 @@ class Taps:
 
     def stop(self) -> int:
         """Fall deaf again; return how many frames got lost for want of room."""
-        for tap in self._sockets.values():
-            _deafen(tap)
-        self.read()
-        return sum(struct.unpack("II", tap.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8))[1]
-                   for tap in self._sockets.values())  # fmt: skip
-
-
-def _deafen(tap: socket.socket) -> None:
-    program = struct.pack("HxxxxxxP", 1, ctypes.addressof(_DROP_ALL))
-    tap.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
+        for ring in self._rings.values():
+            ring.deafen()
+        for host, ring in self._rings.items():
+            self._take(host, ring.rest())
+        return sum(ring.lost() for ring in self._rings.values())
