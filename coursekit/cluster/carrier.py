@@ -1,8 +1,8 @@
 """Devices that go down, and what the kernel then does: in the host's own tables, and at the other end of the cable.
 
-`ip link set … down` takes the device's routes and neighbours with it (fib_disable_ip, neigh_ifdown); addresses stay.
-The other end stays up without carrier: its routes are kept and marked `linkdown`. A bridge has carrier while one of
-its ports does (br_port_state_selection).
+`ip link set … down` takes the device's routes and neighbours with it (fib_sync_down_dev, neigh_ifdown); addresses stay,
+and so do their rows of type local: the host still takes packets to them. The other end stays up without carrier: its
+routes are kept and marked `linkdown`. A bridge has carrier while one of its ports does (br_port_state_selection).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from coursekit.cluster.network import Host, Network
-from coursekit.cluster.tables import Link
+from coursekit.cluster.tables import Link, Route
 
 _NO_CARRIER = "NO-CARRIER"
 
@@ -24,12 +24,13 @@ def set_down(network: Network, name: str, devices: list[str]) -> Network:
     def kept(rows: Iterable[Any]) -> tuple[Any, ...]:
         return tuple(row for row in rows if row.dev not in devices)
 
-    flags = {d: tuple(f for f in network.host(name).link(d).flags if f not in ("UP", "LOWER_UP")) for d in devices}
+    lost = ("UP", "LOWER_UP", _NO_CARRIER)  # whoever is down is not asked for carrier
+    flags = {d: tuple(f for f in network.host(name).link(d).flags if f not in lost) for d in devices}
     links = tuple(_state(replace(li, flags=flags[li.name]), "DOWN") if li.name in flags else li for li in tables.links)
     changed = {
         "links": links,
         "routes": kept(tables.routes),
-        "local_routes": kept(tables.local_routes),
+        "local_routes": tuple(r for r in tables.local_routes if r.dev not in devices or r.type == "local"),
         "neighbours": kept(tables.neighbours),
     }
     return _with_carrier(network.change(name, changed))
@@ -58,14 +59,17 @@ def _peer_up(network: Network, name: str, link: Link) -> bool:
 def _marked(network: Network, host: Host, dark: set[str]) -> Network:
     if not dark - {link.name for link in host.tables.links if _NO_CARRIER in link.flags}:
         return network
+
+    def mark(row: Route) -> Route:
+        new = row.dev in dark and row.type != "local" and "linkdown" not in row.flags
+        return replace(row, flags=(*row.flags, "linkdown")) if new else row
+
     links = []
     for link in host.tables.links:
         if link.name in dark and _NO_CARRIER not in link.flags:
             flags = (_NO_CARRIER, *(flag for flag in link.flags if flag != "LOWER_UP"))
-            link = _state(replace(link, flags=flags), "DOWN" if link.kind == "bridge" else "LOWERLAYERDOWN")
+            link = _state(replace(link, flags=flags), "DOWN")
         links.append(link)
-    routes = tuple(
-        replace(r, flags=(*r.flags, "linkdown")) if r.dev in dark and "linkdown" not in r.flags else r
-        for r in host.tables.routes
-    )
-    return network.change(host.name, {"links": tuple(links), "routes": routes})
+    tables = host.tables
+    marked = {table: tuple(map(mark, getattr(tables, table))) for table in ("routes", "local_routes")}
+    return network.change(host.name, {"links": tuple(links), **marked})

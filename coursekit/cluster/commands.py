@@ -74,7 +74,9 @@ def _lines(before: Host, after: Host, leave: frozenset[str]) -> Iterator[str]:
     missing = [(w, row) for w, row in wanted.items() if w not in rows or row.dev in fresh]
     for words, _ in sorted(missing, key=lambda found: found[1].via is not None):  # a gateway must be reachable first
         yield f"ip route add {words}"
-    yield from _neighbours(old.neighbours, new.neighbours, gone, fresh)
+    # A new MAC makes the kernel forget all neighbours, also the permanent ones (neigh_changeaddr).
+    forgot = {link.name for link in new.links if (was := old.link(link.name)) and was.mac != link.mac}
+    yield from _neighbours(old.neighbours, new.neighbours, gone | forgot, fresh | forgot)
     yield from _fdb(old.fdb, new.fdb, gone & fresh)
 
 

@@ -102,6 +102,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "asn": ("per-node", "per-rack", "shared"),
     "version": ("3.30", "3.31", "3.32", "3.33"),
 }
+_LONGEST_NAME = 9_999_999  # the VNI in flannel.<VNI>
 _RANGES = {"vni": (0, 2**24 - 1), "port": (1, 65535), "reflectors": (1, 100), "allowas_in": (0, 10)}
 # Options that mean something only with certain values of `bgp`.
 _ONLY_WITH: Mapping[str, tuple[str, ...]] = {
@@ -127,6 +128,11 @@ def make_profile(name: str, options: Mapping[str, Any], where: str = "profile") 
                 f"{where}.{key}: it {what}, not to profile {name}{hint}; {name} takes {', '.join(defaults)}."
             )
         _check_option(f"{where}.{key}", key, value, defaults[key])
+    if name == "flannel-vxlan" and options.get("vni", 0) > _LONGEST_NAME:
+        raise CourseError(
+            f"{where}.vni: flannel would name its device flannel.{options['vni']}, and a device's name has at most 15 "
+            f"characters; choose a VNI up to {_LONGEST_NAME}."
+        )
     chosen = {**defaults, **options}.get("bgp", "mesh")
     for key, value in options.items():
         if chosen not in _ONLY_WITH.get(key, (chosen,)) and value != defaults[key]:

@@ -17,7 +17,7 @@ from coursekit.cluster.network import Host
 from coursekit.cluster.path import Decision
 from coursekit.cluster.tables import Address, Link, Route
 from coursekit.cluster.travel import Event, Mark, Originate, Transmit, Trip, Up, World
-from coursekit.cluster.wire import ETHERNET, ethernet, filtered, mac_at
+from coursekit.cluster.wire import ETHERNET, ethernet, filtered, mac_at, refused
 from coursekit.packets.encapsulation import forward, fragment
 from coursekit.packets.ip import with_checksum
 
@@ -36,6 +36,7 @@ class Going:
     note: str
     decisions: list[Decision]
     before: Mark | None = None
+    came_as: tuple[int, ...] = ()  # bytes in each fragment that connection tracking put together here
 
 
 def originate(world: World, event: Originate) -> list[Event]:
@@ -102,22 +103,25 @@ def up(world: World, event: Up) -> list[Event]:
             trip.lose(mark, why, Decision("local", mac_at(data, 0), None, why))
             return []
         data = data[ETHERNET:]
-    largest = len(data)
+    pieces: tuple[Datagram, ...] = ()
     if host.masquerade and Datagram(data).is_fragment:  # connection tracking puts fragments together first
         whole = world.collect(host.name, Datagram(data))
         if whole is None:
             mark.note = "connection tracking keeps it until the other fragments are there"
             return []
-        data, largest = whole[0], max(len(piece.data) for piece in whole[1])
+        data, pieces = whole[0], tuple(sorted(whole[1], key=lambda piece: piece.offset))
     packet = Datagram(nat.prerouting(world, host, data, mark))
     mine = asks.local(host, packet.dst)
     mark.decisions.append(mine)
     if mine.row is not None:
         return sockets.deliver(world, trip, host, packet, mark)
-    return _forward(world, trip, host, packet, mark, largest)
+    return _forward(world, trip, host, packet, mark, pieces)
 
 
-def _forward(world: World, trip: Trip, host: Host, packet: Datagram, mark: Mark, largest: int) -> list[Event]:
+def _forward(
+    world: World, trip: Trip, host: Host, packet: Datagram, mark: Mark, pieces: tuple[Datagram, ...]
+) -> list[Event]:
+    largest = max((len(piece.data) for piece in pieces), default=len(packet.data))
     way, decision = asks.route(host, packet.dst, packet.src)
     if not host.forwarding:
         trip.lose(mark, f"{packet.dst} is no address of {host.name}, and it does not forward")
@@ -143,7 +147,7 @@ def _forward(world: World, trip: Trip, host: Host, packet: Datagram, mark: Mark,
     going = Going(
         trip, host, way, "forwards", f"{host.name} forwards it, TTL {packet.ttl} → {packet.ttl - 1}", [decision]
     )
-    going.before = mark
+    going.before, going.came_as = mark, tuple(len(piece.payload) for piece in pieces)
     if len(packet.data) > min(mtu, largest):
         mtu = min(mtu, largest)
         going.action, going.note = "fragments", f"{going.note}, in pieces of at most {mtu} bytes"
@@ -157,13 +161,15 @@ def _leave(world: World, going: Going, data: bytes, mtu: int) -> list[Event]:
     link, hop = host.link(way.dev or ""), way.via or packet.dst
     data, translated = nat.postrouting(world, host, way, data)
     going.decisions += [translated] if translated else []
-    frames = fragment(data, mtu) if len(data) > mtu else [data]
+    frames = fragment(data, mtu, came_as=going.came_as) if len(data) > mtu else [data]
     if _has_ethernet(link):
         found = asks.neighbour(world.network, host, link, hop)
         going.decisions.append(found)
         if found.row is None:
             return _nobody_answers(world, going, link, hop, packet)
         frames = [ethernet(found.row.lladdr, link.mac or asks.NOBODY, piece) for piece in frames]
+    stuck = next((place for place, frame in enumerate(frames) if refused(world, host, link, frame)), len(frames))
+    frames = frames[: stuck + 1]  # ip_do_fragment gives up at the first fragment that does not get out
     more = (going.action, going.note, tuple(going.decisions), hop)
     return [Transmit(going.trip, host.name, link.name, frame, *more) for frame in frames]
 

@@ -55,7 +55,7 @@ def transmit(world: World, event: Transmit) -> list[Event]:
     far = world.host(name).link(device)
     if not far.up:
         trip.lose(mark, f"{peer} at the other end is down")
-    elif len(event.frame) > far.mtu + _SLACK:
+    elif refused(world, host, link, event.frame):
         trip.lose(
             mark,
             f"{len(event.frame) - ETHERNET} bytes do not fit {peer} (MTU {far.mtu}): dropped without a word",
@@ -63,6 +63,12 @@ def transmit(world: World, event: Transmit) -> list[Event]:
     else:
         return [Arrive(trip, name, device, event.frame)]
     return []
+
+
+def refused(world: World, host: Host, link: Link, frame: bytes) -> bool:
+    """Whether a cable's other end cannot take a frame, which the sender's veth notices (NET_XMIT_DROP, Linux 6.8)."""
+    name, _, device = world.network.cables.get(f"{host.name}:{link.name}", "").partition(":")
+    return bool(name) and len(frame) > world.host(name).link(device).mtu + _SLACK
 
 
 def arrive(world: World, event: Arrive) -> list[Event]:

@@ -5,6 +5,9 @@ Works on bytes, because options, padding and wrong checksums must come through a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import accumulate
+
 from coursekit.errors import CourseError
 
 MAX_PACKET = 65_535
@@ -55,11 +58,13 @@ def forward(packet: bytes) -> bytes:
     return packet[:8] + shorter + packet[9:10] + checksum.to_bytes(2, "big") + packet[12:]
 
 
-def fragment(packet: bytes, mtu: int, ip_id: int | None = None) -> list[bytes]:
+def fragment(packet: bytes, mtu: int, ip_id: int | None = None, came_as: Sequence[int] = ()) -> list[bytes]:
     """Return the IPv4 packet in fragments of at most `mtu` bytes each, as the kernel cuts it (ip_do_fragment).
 
     Every fragment but the last carries a multiple of 8 bytes (RFC 791 §3.2). A fragment can be cut again. `ip_id`
-    replaces the identification. Raises CourseError for a packet that may not be cut: Don't Fragment, or IPv6.
+    replaces the identification. `came_as` are the bytes of data in the fragments that this host put together: where
+    all of them fit, the kernel cuts in the same places. Raises CourseError for a packet that may not be cut: Don't
+    Fragment, or IPv6.
     """
     size = header_length(packet)
     total = int.from_bytes(packet[2:4], "big") if packet[0] >> 4 == 4 else len(packet)
@@ -83,11 +88,13 @@ def fragment(packet: bytes, mtu: int, ip_id: int | None = None) -> list[bytes]:
     if step < 8:
         raise CourseError(f"An MTU of {mtu} has no room for data behind a header of {size} bytes; {size + 8} has.")
     payload = packet[size:]
+    again = sum(came_as) == len(payload) and max(came_as, default=0) <= mtu - size
+    starts = [*accumulate(came_as[:-1], initial=0)] if again else [*range(0, len(payload), step)]
     pieces = []
-    for start in range(0, len(payload), step):
+    for start, stop in zip(starts, [*starts[1:], len(payload)], strict=True):
         # the kernel gives what still fits whole, and rounds down only what it cuts
-        last = len(payload) - start <= mtu - size
-        piece = payload[start:] if last else payload[start : start + step]
+        last = stop == len(payload) if again else len(payload) - start <= mtu - size
+        piece = payload[start:] if last else payload[start:stop]
         header = packet[:size] if start == 0 else packet[:20] + _copied_options(packet[20:size])
         more = MF if not last or flags & MF else 0
         place = (flags & ~(OFFSET | MF)) | more | ((flags & OFFSET) + start // 8)

@@ -28,7 +28,6 @@ def broken(name: str, profile: str = "flannel-vxlan", **options: object) -> list
         ("no-default-route", ["node1: ip route del default via 192.168.1.1 dev eth0"]),
         ("missing-neighbour", ["node1: ip neigh del 10.244.1.0 dev flannel.1"]),
         ("missing-fdb", ["node1: bridge fdb del 02:00:0a:f4:01:00 dev flannel.1 dst 192.168.1.11 self"]),
-        ("stale-vtep-mac", ["node2: ip link set flannel.1 address 02:00:00:00:be:ef"]),
         ("port-mtu", ["router: ip link set br0 mtu 1400", "router: ip link set sw2 mtu 1400"]),
         ("receiver-without-tunnel", ["node2: ip link set flannel.1 down"]),
         ("node-down", ["router: ip link set sw2 down"]),
@@ -38,6 +37,14 @@ def broken(name: str, profile: str = "flannel-vxlan", **options: object) -> list
 def test_a_fault_is_what_an_operator_would_type(name: str, expected: list[str]) -> None:
     """Each fault is the shortest thing that one would type."""
     assert broken(name) == expected
+
+
+def test_a_new_mac_makes_the_kernel_forget_neighbours() -> None:
+    """Changing a device's MAC flushes its neighbours, permanent ones too: they are told again."""
+    assert broken("stale-vtep-mac") == [
+        "node2: ip link set flannel.1 address 02:00:00:00:be:ef",
+        "node2: ip neigh replace 10.244.0.0 lladdr 02:00:0a:f4:00:00 dev flannel.1 nud permanent",
+    ]
 
 
 def test_a_vxlan_device_that_cannot_change_is_made_again() -> None:

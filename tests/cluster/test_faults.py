@@ -119,10 +119,11 @@ def test_a_pulled_cable_leaves_the_node_alone() -> None:
 
 
 def test_a_node_that_is_switched_off_takes_its_rows_along() -> None:
-    """Down devices have no routes and no neighbours, and the switch port has no carrier."""
+    """Down devices have no neighbours and no routes but those to themselves, and the switch port has no carrier."""
     off = apply(LAB, "node-down", death="clean")
     tables = off.host("node2").tables
-    assert (tables.routes, tables.local_routes, tables.neighbours) == ((), (), ())
+    assert (tables.routes, tables.neighbours) == ((), ())
+    assert {route.type for route in tables.local_routes} == {"local"}
     assert not any(link.up for link in tables.links)
     assert "NO-CARRIER" in off.host("router").link("sw2").flags
     assert "LOWER_UP" in off.host("router").link("br0").flags

@@ -460,3 +460,12 @@ def test_drawn_values_stay_in_the_kernel_s_ranges() -> None:
     outer = {packet_at(s).ports[0] for s in ping(LAB, "podA", "podB").stops if s.point == "node1:eth0"}
     assert all(32768 <= port <= 60999 for port in ports | outer)
     assert all(0 < ip_id < 65536 for ip_id in ids)
+
+
+def test_fragments_stop_at_the_first_that_the_cable_refuses() -> None:
+    """A veth tells its sender that the other end takes no such frame: the shorter second fragment is not sent."""
+    model = apply(network(load("lab").with_profile("host-gw", masquerade="outside")), "port-mtu", node="node1")
+    journey = ping(model, "podA", "podB", size=2000, df=False)
+    assert [len(s.frame) for s in journey.stops if s.point == "node1:eth0"] == [1514]
+    whole = ping(model, "podA", "podB", size=1300, df=False)
+    assert whole.outcome.kind == "delivered"

@@ -184,6 +184,7 @@ INVALID = [
     (at("profile", "name", value="flanel-vxlan"), r"profile\.name", "did you mean 'flannel-vxlan'"),
     (at("profile", "cross_subnet", value=True), r"profile\.cross_subnet", "calico-vxlan, calico-ipip"),
     (at("profile", "prot", value=1), r"profile\.prot", "did you mean 'port'"),
+    (at("profile", "vni", value=10_000_000), r"profile\.vni: flannel .* flannel\.10000000", "15 characters"),
     (at("profile", "vni", value=2**24), r"profile\.vni", "outside 0 to 16777215"),
     (at("profile", "port", value=0), r"profile\.port", "outside 1"),
     (at("profile", "vni", value="one"), r"profile\.vni", "whole number"),

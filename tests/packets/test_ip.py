@@ -115,3 +115,13 @@ def test_what_is_not_cut() -> None:
         fragment(bytes(packet), 27)
     assert fragment(bytes(packet) + b"pad", 1500) == [bytes(packet)]
     assert IP(fragment(bytes(packet), 1500, ip_id=99)[0]).id == 99
+
+
+def test_fragments_are_cut_where_they_were_before() -> None:
+    """What was put together is cut in the same places if all pieces fit (ip_do_fragment's fast path), else anew."""
+    whole = bytes(IP(src="10.0.0.1", dst="10.0.0.2", id=7) / (b"x" * 2000))
+    same = fragment(whole, 1500, came_as=[1376, 56, 568])
+    assert [len(piece) - 20 for piece in same] == [1376, 56, 568]
+    assert [int.from_bytes(piece[6:8], "big") for piece in same] == [0x2000, 0x2000 | 172, 179]
+    assert [len(piece) - 20 for piece in fragment(whole, 1000, came_as=[1376, 56, 568])] == [976, 976, 48]
+    assert fragment(whole, 1500, came_as=[1, 2]) == fragment(whole, 1500)
