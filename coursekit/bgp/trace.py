@@ -263,7 +263,7 @@ class _Recorder:
 
     def _silenced(self, speaker: Speaker, event: Event) -> bool:
         """Whether a changed best route goes to nobody only because iBGP routes do not go to iBGP peers."""
-        changed = [c for c in event.changes if c.before.best != c.after.best and c.after.best]
+        changed = [c for c in event.changes if c.after.best and (c.before.best or ())[:5] != c.after.best[:5]]
         best = speaker.passed_on(changed[0].prefix) if changed else None
         if best is None or best.peer is None or best.peer.external:
             return False

@@ -122,6 +122,16 @@ def test_the_ibgp_rule_is_noticed(scenario: Scenario, silent: bool) -> None:
     assert any(event.silent for event in trace(scenario).events) is silent
 
 
+def test_a_route_that_stays_is_no_news() -> None:
+    """Who keeps its best route, now for another reason, has nothing that the iBGP rule could keep it from telling."""
+    fails = Step("n1 dies", ({"op": "router_down", "router": "n1"},))
+    run = trace(topologies.route_reflectors(3, 2), steps=[Step("initial"), fails])
+    kept = [event for event in run.events for before, after in ((c.before.best, c.after.best) for c in event.changes)
+            if before and after and before[:5] == after[:5]]  # fmt: skip
+    assert any(change.before.best != change.after.best for event in kept for change in event.changes)
+    assert not any(event.silent for event in kept)
+
+
 def test_words_of_the_decision() -> None:
     """Candidates carry the decision's own words; the best comes with the step, the refused with the reason."""
     held = trace(CASES["C18"]).final

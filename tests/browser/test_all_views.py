@@ -41,6 +41,7 @@ VIEWS = {
     "grid": "views.grid()",
     "compare": 'views.compare("clouds")',
     "explore_choice": 'views.explore_choice("Home lab")',
+    "explore_bgp": "views.explore_bgp()",
 }
 # Text in a cell's figures that stands out less than 4.5 : 1 from what is painted behind it (WCAG 2.2, 1.4.3).
 PALE = """cell => {

@@ -190,7 +190,7 @@ def test_play_and_pause(drawn: Any, stage: Any) -> None:
     stopped = at(stage)
     assert 0 < stopped < LAST
     assert stage.get_by_role("status").get_attribute("aria-live") == "polite"
-    drawn.wait_for_timeout(400)
+    drawn.wait_for_timeout(1000)  # a step takes half a second here
     assert at(stage) == stopped
 
 
