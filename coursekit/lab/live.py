@@ -50,7 +50,8 @@ def up(cluster: Cluster | str | Path, profile: str | None = None, *, settings: M
 class Lab:
     """A cluster that runs. Hosts are named as in the cluster file; what they do is done by the real kernel."""
 
-    def __init__(self, cluster: Cluster, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(self, cluster: Cluster, settings: Mapping[str, str] | None = None, *, daemons: bool = True) -> None:
+        """Build a cluster; without `daemons` whoever asked starts those that write its routes."""
         self.cluster = cluster
         self.faults: tuple[Fault, ...] = ()
         self._sound = network(cluster)
@@ -61,7 +62,7 @@ class Lab:
             learning = self._sound.learning
             written = frozenset({"bird"} if learning else ())
             self._machines = Machines(self._sandbox, self._sound, written, settings)
-            self._birds = Birds(self._sandbox, self._sound) if learning else None
+            self._birds = Birds(self._sandbox, self._sound) if learning and daemons else None
         except BaseException:
             self._sandbox.close()
             raise

@@ -10,30 +10,41 @@ from coursekit.lab.recorder.masks import Row
 from coursekit.lab.recording import Recording
 
 
-def differences(old: Recording, new: Recording) -> Iterator[str]:
-    """Yield in words where `new` is not as `old`: files, then tables, outputs and frames."""
+def differences(old: Recording, new: Recording, *, updates: bool = True) -> Iterator[str]:
+    """Yield in words where `new` is not as `old`: files, then tables, outputs and frames.
+
+    Without `updates` BGP's messages are left out: some come only when a path came first.
+    """
     before, now = set(old.provenance["sha256"]), set(new.provenance["sha256"])
     for name in sorted(before ^ now):
         yield f"{name}: {'only recorded' if name in before else 'only there now'}"
-    if "state.json" in before & now:
-        yield from _tables(old, new)
+    for name in sorted(before & now):
+        if name.startswith("state") and name.endswith(".json"):
+            yield from _tables(name, old, new)
     for name in old.outputs():
         if name != "state" and f"{name}.txt" in now:  # state.txt says what state.json does
-            yield from _lines(f"{name}.txt", masks.text(old.output(name)), masks.text(new.output(name)))
+            one, other = masks.text(old.output(name)), masks.text(new.output(name))
+            if name.startswith("birdc-"):  # the paths to a prefix stand in the order in which they came
+                one, other = sorted(one), sorted(other)
+            yield from _lines(f"{name}.txt", one, other)
     for point in old.points():
         if point in new.points():
-            yield from _frames(point, old, new)
+            yield from _frames(point, old, new, updates)
 
 
-def _tables(old: Recording, new: Recording) -> Iterator[str]:
-    before, now = old.tables(), new.tables()
+def _tables(name: str, old: Recording, new: Recording) -> Iterator[str]:
+    moment = name.removeprefix("state").removesuffix(".json").removeprefix("-")
+    before, now = old.tables(moment), new.tables(moment)
     for host in sorted(before | now):
         if host not in before or host not in now:
-            yield f"state.json: {host}: {'only recorded' if host in before else 'only there now'}"
+            yield f"{name}: {host}: {'only recorded' if host in before else 'only there now'}"
             continue
         one, other = masks.table(before[host]), masks.table(now[host])
+        left_out = not one["links"]  # every host has some: only routes and neighbours were recorded
         for section, rows in one.items():
-            yield from _lines(f"state.json: {host}: {section}", rows, other[section])
+            if left_out and section in ("links", "addresses", "FDB"):
+                continue
+            yield from _lines(f"{name}: {host}: {section}", rows, other[section])
 
 
 def _lines(where: str, old: Sequence[str], new: Sequence[str]) -> Iterator[str]:
@@ -45,9 +56,11 @@ def _lines(where: str, old: Sequence[str], new: Sequence[str]) -> Iterator[str]:
             return
 
 
-def _frames(point: str, old: Recording, new: Recording) -> Iterator[str]:
+def _frames(point: str, old: Recording, new: Recording, updates: bool) -> Iterator[str]:
     before, now = masks.frames(old.capture(point)), masks.frames(new.capture(point))
     for kind in sorted(before | now):
+        if kind == "bgp" and not updates:
+            continue
         found = _first(before.get(kind, []), now.get(kind, []))
         if found:
             yield f"{point}: {kind.upper()}: {found}"

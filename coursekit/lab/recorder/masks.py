@@ -51,7 +51,7 @@ def frames(captured: Iterable[Frame]) -> dict[str, list[Row]]:
     ICMP keeps its order. UDP probes are sent side by side, so they are sorted, as are distinct TCP segments and the
     distinct ARP broadcasts and their answers.
     """
-    found: dict[str, list[Row]] = {"arp": [], "icmp": [], "udp": [], "tcp": []}
+    found: dict[str, list[Row]] = {"arp": [], "icmp": [], "udp": [], "tcp": [], "bgp": []}
     starts: dict[Stream, int] = {}
     asked: set[tuple[object, object]] = set()
     for frame in captured:
@@ -59,10 +59,15 @@ def frames(captured: Iterable[Frame]) -> dict[str, list[Row]]:
         kind = _kind(seen)
         if kind == "arp" and not _of_interest(seen, asked):
             continue
+        if kind == "bgp":
+            found[kind] += [row for row in _messages(seen) if row not in found[kind]]
+            continue
         if kind == "tcp" and _is_ack(seen):
             continue
         row = tuple(_row(seen, starts))
         found[kind] += [row] if kind in ("icmp", "udp") or row not in found[kind] else []
+    if found["bgp"]:  # sessions come up side by side, and who asks for a MAC first is a race
+        found["arp"] = []
     return {kind: rows if kind == "icmp" else sorted(rows) for kind, rows in found.items() if rows}
 
 
@@ -71,7 +76,7 @@ def _kind(seen: Dissection) -> str:
     if "arp" in keys:
         return "arp"
     if "tcp" in keys:
-        return "tcp"
+        return "bgp" if 179 in (seen["tcp.srcport"].raw, seen["tcp.dstport"].raw) else "tcp"
     last = [layer for layer in seen.layers if layer.key == "ip"][-1:]
     return "udp" if last and last[0]["ip.proto"].raw == 17 else "icmp"
 
@@ -89,6 +94,14 @@ def _is_ack(seen: Dissection) -> bool:
     segment = [layer for layer in seen.layers if layer.key == "tcp"][-1]
     bare = not any(segment[f"tcp.flags.{flag}"].raw for flag in ("syn", "fin", "reset"))
     return bare and seen.layers[-1].key != "data"
+
+
+def _messages(seen: Dissection) -> Iterator[Row]:
+    """Yield the BGP messages of a segment, with who sent it to whom; path identifiers count up as routes come."""
+    ends = tuple((f"{item.name} ({item.key})", item.value) for item in (seen["ip.src"], seen["ip.dst"]))
+    for layer in seen.layers:
+        if layer.key == "bgp":
+            yield ends + tuple((f"{f.name} ({f.key})", _ANY if "path_id" in f.key else f.value) for f in layer.fields)
 
 
 def _row(seen: Dissection, starts: dict[Stream, int]) -> Iterator[tuple[str, str]]:

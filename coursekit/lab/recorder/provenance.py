@@ -42,6 +42,16 @@ def _versions() -> str:
     return ", ".join([*found, "packet sockets of the lab itself"])
 
 
+def _topology(scenario: Scenario) -> str:
+    if isinstance(scenario.cluster, str) and scenario.cluster in _TOPOLOGY:
+        return _TOPOLOGY[scenario.cluster]
+    cluster = scenario.made()
+    return "; ".join(
+        f"{node.name} {node.address} with {', '.join(f'{p.name} {p.address}' for p in cluster.pods_on(node.name))}"
+        for node in cluster.nodes
+    )
+
+
 def write(scenario: Scenario, taken: Take, into: Path) -> Path:
     """Write a take as the recording `into`/NAME, whole or not at all; return its folder.
 
@@ -54,7 +64,7 @@ def write(scenario: Scenario, taken: Take, into: Path) -> Path:
     said = {
         "name": scenario.name, "title": scenario.title, "evidence": "captured", "kernel": machine,
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(), "tools": _versions(),
-        "topology": _TOPOLOGY.get(scenario.cluster, scenario.cluster), "conditions": conditions,
+        "topology": _topology(scenario), "conditions": conditions,
         "setup": scenario.setup, "commands": [str(step) for step in scenario.typed()],
         "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in sorted(taken.files.items())},
     }  # fmt: skip

@@ -48,7 +48,7 @@ class Scenario:
 
     name: str
     title: str
-    cluster: str
+    cluster: str | Mapping[str, Any]  # the name of a bundled one, or what a cluster file would say
     profile: str
     setup: str
     points: tuple[str, ...] = ()
@@ -60,13 +60,16 @@ class Scenario:
     settings: Mapping[str, str] = field(default_factory=dict)  # by name under /proc/sys/net
     kernel: str = ""  # "debian": one that has ipip; "" any
     offload: bool = False
+    race: bool = False  # which of several equal paths comes first differs, and the UPDATEs with it
+    bgp: bool = False  # BIRDs with the configurations that the recording holds
     state: bool = True
     state_text: bool = False
     cannot: str = ""
 
     def made(self) -> Cluster:
         """Return the cluster, with its profile."""
-        return replace(load(self.cluster).with_profile(self.profile, **self.options), **self.changes)
+        found = load(self.cluster) if isinstance(self.cluster, str) else Cluster.from_dict(dict(self.cluster))
+        return replace(found.with_profile(self.profile, **self.options), **self.changes)
 
     def broken(self) -> tuple[Fault, ...]:
         """Return what is broken in it."""

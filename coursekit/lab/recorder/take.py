@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from coursekit.errors import CourseError
 from coursekit.lab.captures import write
 from coursekit.lab.frames import Captured
 from coursekit.lab.live import Lab
+from coursekit.lab.recorder.daemons import Daemons
 from coursekit.lab.recorder.scenario import Scenario, Step
 
 _GET = re.compile(r"GET (?P<path>\S+)(?: \((?P<size>\d+)-byte body\))? from (?P<address>[\d.]+):80"
@@ -45,28 +46,46 @@ def take(scenario: Scenario, room: Path) -> Take:
 
     Raises CourseError where the lab cannot run, a program is missing, or a step does not fit.
     """
-    with Lab(scenario.made(), scenario.settings or None) as net:
+    with Lab(scenario.made(), scenario.settings or None, daemons=not scenario.bgp) as net:
         for fault in scenario.broken():
             net.break_(fault)
         if scenario.offload:
             _offload(net)
         for step in scenario.typed("prepare"):
             _must(net, step.host, step.command)
-        outputs: dict[str, str] = {}
-        with net.capture() as captured:
-            for step in scenario.typed():
-                said = _do(net, step)
-                if step.output:
-                    outputs[step.output] = outputs.get(step.output, "") + said
-        files = {f"{name}.txt": text.encode() for name, text in outputs.items()}
-        kept = [frame for frame in captured.everything if frame.point in scenario.points and not _is_bgp(frame)]
-        files |= {path.name: path.read_bytes() for path in write(kept, scenario.points, room).values()}
         hosts = list(net.network().hosts)
-        if scenario.state:
-            files["state.json"] = (json.dumps(_state(net, hosts), separators=(",", ":")) + "\n").encode()
+        with net.capture() as captured:
+            files = _typed(net, scenario, hosts)
+        kept = [frame for frame in captured.everything if frame.point in scenario.points]
+        kept = [frame for frame in kept if scenario.bgp or not _is_bgp(frame)]
+        files |= {path.name: path.read_bytes() for path in write(kept, scenario.points, room).values()}
+        if scenario.state and not scenario.bgp:
+            files["state.json"] = _state(net, hosts)
         if scenario.state_text:
             files["state.txt"] = "".join(_state_text(net, hosts)).encode()
         return Take(files, net.userspace_ipip)
+
+
+def _typed(net: Lab, scenario: Scenario, hosts: list[str]) -> dict[str, bytes]:
+    """Do the steps, with BIRDs where the scenario has them; return the outputs, and tables as BGP made them."""
+    outputs: dict[str, str] = {}
+    states: dict[str, bytes] = {}
+    birds = Daemons(net, scenario.name) if scenario.bgp else None
+    if birds is not None:
+        outputs |= {**birds.configurations(), **dict(birds.outputs())}
+        states["state.json"] = _state(net, hosts)
+    for step in scenario.typed():
+        if birds is not None and step.command == "birdc down":
+            birds.ask(step.host, "down")
+            birds.rest()
+            moment = f"-2-{step.host}-stopped"
+            outputs |= {step.output: birds.shown("node1")} if step.output else {}
+            states[f"state{moment}.json"] = _state(net, hosts, ("route", "neigh"))
+            continue
+        said = _do(net, step)
+        if step.output:
+            outputs[step.output] = outputs.get(step.output, "") + said
+    return {**{f"{name}.txt": text.encode() for name, text in outputs.items()}, **states}
 
 
 def _is_bgp(frame: Captured) -> bool:
@@ -121,12 +140,11 @@ def _offload(net: Lab) -> None:
                          "ethtool -K $d tx on rx on tso on gso on gro on >/dev/null 2>&1 || true; done")  # fmt: skip
 
 
-def _state(net: Lab, hosts: list[str]) -> dict[str, dict[str, object]]:
-    asked = "; echo; ".join(_JSON.values())
-    found = {}
-    for host in hosts:
-        found[host] = dict(zip(_JSON, _values(_must(net, host, asked)), strict=True))
-    return found
+def _state(net: Lab, hosts: list[str], sections: Iterable[str] = tuple(_JSON)) -> bytes:
+    """Return a state.json: what `ip -j` and `bridge -j` print on every host."""
+    asked = "; echo; ".join(_JSON[section] for section in sections)
+    found = {host: dict(zip(sections, _values(_must(net, host, asked)), strict=True)) for host in hosts}
+    return (json.dumps(found, separators=(",", ":")) + "\n").encode()
 
 
 def _values(text: str) -> Iterator[object]:
