@@ -16,7 +16,7 @@ from collections.abc import Collection
 from types import TracebackType
 from typing import Any
 
-from coursekit.bgp.bird import best_paths, configuration, protocol
+from coursekit.bgp.bird import PORT, best_paths, configuration, protocol, stand_ins
 from coursekit.bgp.route import Attributes, Path
 from coursekit.bgp.simulation import Simulation
 from coursekit.errors import CourseError
@@ -27,15 +27,19 @@ Compared = dict[str, "tuple[str, Attributes]"]
 
 
 class Birds:
-    """One BIRD per router of a simulation, or per one of `only`; `net` keeps runs side by side apart (1-254)."""
+    """One BIRD per router of a simulation, or per one of `only`.
 
-    def __init__(self, simulation: Simulation, net: int, only: Collection[str] | None = None) -> None:
+    They listen on 127.{net}.*; without a `net` (1-254), on one where nobody listens yet, so that two runs can go on
+    side by side.
+    """
+
+    def __init__(self, simulation: Simulation, net: int | None = None, only: Collection[str] | None = None) -> None:
         found = shutil.which("bird", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
         if not found:
             raise CourseError("There is no bird on this machine; on Debian and Ubuntu: apt install bird2.")
         setpriv = shutil.which("setpriv")  # util-linux: daemons end with whoever started them, even if that is killed
         self._bird = [setpriv, "--pdeathsig", "TERM", found] if setpriv else [found]
-        self.simulation, self.net = simulation, net
+        self.simulation, self.net = simulation, _quiet_net(simulation) if net is None else net
         self.home = pathlib.Path(tempfile.mkdtemp(prefix="birds-"))
         self._names = list(simulation.speakers) if only is None else list(only)
         self._running: dict[str, subprocess.Popen[bytes]] = {}
@@ -134,6 +138,21 @@ class Birds:
             if process.poll() is not None:
                 said = (self.home / f"{self._files[name]}.log").read_text(errors="replace").strip()
                 raise CourseError(f"BIRD of {name} stopped: {said or process.returncode}.")
+
+
+def _quiet_net(simulation: Simulation) -> int:
+    """Return a net in which nobody listens on an address that a router would take."""
+    own = os.getpid() + id(simulation) // 64  # where another process, or another run of this one, would not begin
+    for place in range(254):
+        net = (own + place) % 254 + 1
+        try:
+            for address in stand_ins(simulation, net).values():
+                with socket.socket() as listener:
+                    listener.bind((address, PORT))
+        except OSError:
+            continue
+        return net
+    raise CourseError(f"Somebody listens on port {PORT} of every 127.x net; end the BIRDs that an earlier run left.")
 
 
 def _reply(stream: Any) -> str:

@@ -7,7 +7,6 @@ do not, in a Binder container for example.
 from __future__ import annotations
 
 import atexit
-import os
 from typing import Any
 
 from coursekit.bgp.loopback import Birds
@@ -59,7 +58,7 @@ class Loopback(Replay):
         self._stop()
 
     def _started(self) -> Birds:
-        birds = Birds(learning_of(self._now).simulation(), net=os.getpid() % 254 + 1)
+        birds = Birds(learning_of(self._now).simulation())
         atexit.register(birds.__exit__, None, None, None)
         birds.__enter__()
         birds.differences()  # waits until the tables stand

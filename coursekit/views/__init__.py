@@ -96,15 +96,17 @@ def bgp(
 
 
 def curve(
-    series: Mapping[str, Iterable[tuple[float, float]]], x: str = "", y: str = "", title: str = ""
-) -> Curve:
+    series: Mapping[str, Iterable[tuple[float, float]]], x: str = "", y: str = "", title: str = "",
+    formulas: Mapping[str, str] | None = None, log: bool = False,
+) -> Curve:  # fmt: skip
     """Draw lines through (x, y) points, one for each name, with the numbers in a table beneath.
 
-    `x` and `y` say what the axes are, with the unit.
+    `x` and `y` say what the axes are, with the unit. `formulas` are closed forms in n by the name of a series, such
+    as "n*(n-1)/2": then the points are measured, the line is the formula, and the table says where they part.
     """
     from coursekit.views.curves import Curve
 
-    return Curve(series, x, y, title)
+    return Curve(series, x, y, title, formulas, log)
 
 
 def sheet(

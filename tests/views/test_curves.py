@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from IPython.utils.capture import capture_output
 
 from coursekit import views
 from coursekit.errors import CourseError
-from coursekit.views.curves import PLOTLY
+from coursekit.views.curves import PLOTLY, Curve
 from tests.views.markup import offences, read, sanitised
 
 SERIES = {
@@ -102,3 +103,23 @@ def test_data_is_plain() -> None:
     assert json.loads(json.dumps(VIEW.data)) == VIEW.data
     long = views.curve({f"a series with a long name {i}": [(1, 2)] for i in range(3)}, x="x" * 60, y="y" * 120)
     assert max(map(len, str(long).splitlines())) <= 110
+
+
+def test_points_beside_their_formula() -> None:
+    """Measured points stand beside their closed form, which is drawn as a line; where they part, a sentence says so."""
+    right = Curve({"mesh": [(3, 3), (10, 45)]}, "nodes", "sessions", formulas={"mesh": "n*(n-1)/2"}, log=True)
+    wrong = Curve({"mesh": [(3, 3), (10, 46)]}, "nodes", "sessions", formulas={"mesh": "n*(n-1)/2"})
+    line, points = right.plot().data
+
+    assert "By formula: mesh = n*(n-1)/2. Every point lies on it." in right.text()
+    assert "Not so: mesh at 10: 46, by formula 45." in wrong.text()
+    assert ((line.mode, list(line.y)), (points.mode, list(points.y))) == (("lines", [3, 45]), ("markers", [3, 45]))
+    assert (right.plot().layout.xaxis.type, wrong.plot().layout.xaxis.type) == ("log", None)
+    assert len(wrong.plot().data[0].x) > 5
+
+
+@pytest.mark.parametrize(("formulas", "says"), [({"ring": "n"}, "no series 'ring'"), ({"mesh": "m+"}, "m+")])
+def test_a_formula_for_nothing(formulas: dict[str, str], says: str) -> None:
+    """A formula without a series, or one that is no arithmetic, is a sentence."""
+    with pytest.raises(CourseError, match=re.escape(says)):
+        Curve({"mesh": [(3, 3)]}, formulas=formulas)
