@@ -63,10 +63,27 @@ def node_down(network: Network, node: str | None = None, death: str = "cable", w
         return network
     if death == "cable":
         _, switch, port = underlay_port(network, one)
-        return set_down(network, switch, [port])
+        return set_down(_without_carrier(network, one, switch, port), switch, [port])
     for name in (one, *network.pods(one)):
         network = set_down(network, name, [link.name for link in network.host(name).tables.links])
     return network
+
+
+def _without_carrier(network: Network, node: str, router: str, port: str) -> Network:
+    """Close a router's session with a node that is alone on its LAN: the LAN loses carrier, and BIRD checks the link.
+
+    (`check link` is on where a session is `direct`.) The node's own BIRD, which is `multihop`, notices nothing.
+    """
+    learning = network.learning
+    if learning is None:
+        return network
+    here, dark = network.address_of(node), set_down(network, router, [port]).host(router)
+    if any(here in a.interface.network and "LOWER_UP" in dark.link(a.dev).flags for a in dark.tables.addresses):
+        return network
+    for session in scenario(learning.cluster).sessions:
+        if {session.a, session.b} == {node, router}:
+            learning = learning.after(Event("session_down", (session.id,)))
+    return relearn(network, learning)
 
 
 def mesh_left_on(network: Network) -> Network:

@@ -114,8 +114,19 @@ def up(world: World, event: Up) -> list[Event]:
     mine = asks.local(host, packet.dst)
     mark.decisions.append(mine)
     if mine.row is not None:
+        if _martian(host, event.device, packet, trip, mark):
+            return []
         return sockets.deliver(world, trip, host, packet, mark)
     return _forward(world, trip, host, packet, mark, pieces)
+
+
+def _martian(host: Host, device: str, packet: Datagram, trip: Trip, mark: Mark) -> bool:
+    """Drop a packet that comes in from outside with an address of this host as its source (fib_validate_source)."""
+    source = asks.local(host, packet.src)
+    if packet.src.version != 4 or device == "lo" or source.row is None:
+        return False
+    trip.lose(mark, f"it comes in from {packet.src}, which is {host.name} itself: a martian source, dropped", source)
+    return True
 
 
 def _forward(
@@ -132,6 +143,8 @@ def _forward(
         trip.lose(mark, why, decision)
         complaint = _COMPLAINTS.get(kind or "", icmp.NET_UNREACHABLE)
         return complain(world, trip, host, mark, complaint, packet) if complaint else []
+    if _martian(host, mark.device, packet, trip, mark):
+        return []
     if packet.ttl <= 1:
         trip.lose(mark, f"its TTL of {packet.ttl} ends here", decision)
         return complain(world, trip, host, mark, icmp.TIME_EXCEEDED, packet)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from coursekit.bgp import birdc
@@ -45,7 +45,8 @@ def wanted(network: Network) -> Wanted:
         name = str(event.arguments[0])
         if event.op == "session_down" and name in start.sessions:
             end = start.sessions[name][0]
-            closed.add((end.speaker.name, protocol(end)))
+            if not {end.speaker.name, end.peer.name} & set(dead):  # such a session ends by itself
+                closed.add((end.speaker.name, protocol(end)))
         if event.op == "router_down" and name in start.speakers:
             dead[name] = str(event.arguments[1])
             if event.settled:  # the timers have rung; nobody wants to wait for them here
@@ -121,15 +122,11 @@ class Birds:
         self._until_listening(fresh, until)
         self._tell((name, f"enable {session}") for name, session in opened if name in running)
         self._tell((name, f"disable {session}") for name, session in self._now.closed if name in running)
+        self._tell((name, f"restart {session}") for name, session in self._held(running) & self._now.up)
         seen: object = None
         since = 0.0
         while True:
-            sessions = self._ask([(name, "show protocols") for name in running])
-            found = {
-                (name, row.name) for name, text in zip(running, sessions, strict=True) for row in birdc.protocols(text)
-                if row.established
-            }  # fmt: skip
-            missing = self._now.up - found
+            missing = self._now.up - {(name, row.name) for name, row in self._sessions(running) if row.established}
             routes = self._ask([(name, "show route primary") for name in running])
             if (missing, routes) != seen:  # what a session that has just come up has to tell is still on its way
                 seen, since = (missing, routes), time.monotonic()
@@ -140,6 +137,14 @@ class Birds:
                 what = f"{name}'s session {session} does not come up" if name else "the tables do not come to rest"
                 raise CourseError(f"BGP has not converged after {PATIENCE:.0f} s: {what}.")
             time.sleep(0.03)
+
+    def _sessions(self, running: Sequence[str]) -> Iterator[tuple[str, birdc.Protocol]]:
+        for name, text in zip(running, self._ask([(name, "show protocols") for name in running]), strict=True):
+            yield from ((name, row) for row in birdc.protocols(text))
+
+    def _held(self, running: Sequence[str]) -> set[tuple[str, str]]:
+        """Return the sessions whose link was down; BIRD waits a minute (its `error wait time`) to try again."""
+        return {(name, row.name) for name, row in self._sessions(running) if "Link down" in row.info}
 
     def _until_listening(self, names: set[str], until: float) -> None:
         left = set(names)

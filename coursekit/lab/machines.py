@@ -59,9 +59,12 @@ class Machines:
                 ) from None
 
     def _settle(self) -> None:
-        """Wait until every cable is as it should be."""
+        """Wait until every cable is as it should be, and every bridge knows it, a second later (linkwatch)."""
         links = {name: host.tables.links for name, host in self.network.hosts.items()}
-        wanted = {n: {li.name: "LOWER_UP" in li.flags for li in all_ if li.kind == "veth"} for n, all_ in links.items()}
+        wanted = {
+            name: {link.name: "LOWER_UP" in link.flags for link in all_ if link.kind in ("veth", "bridge")}
+            for name, all_ in links.items()
+        }
         self._sandbox.ask("carrier", devices=wanted)
 
     def change(self, wanted: Network) -> tuple[Command, ...]:

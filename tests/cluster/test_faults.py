@@ -131,6 +131,17 @@ def test_a_node_that_is_switched_off_takes_its_rows_along() -> None:
     assert ["NO-CARRIER" in link.flags for link in lonely.links if link.kind == "bridge"] == [False, True]
 
 
+@pytest.mark.parametrize(
+    ("node", "block", "kept"), [("node3", "10.244.2.0/24", False), ("node2", "10.244.1.0/24", True)]
+)
+def test_a_tor_notices_a_lan_without_carrier(node: str, block: str, kept: bool) -> None:
+    """BIRD closes a direct session over a dead link at once; where another node keeps the LAN up, it waits to hold."""
+    broken = apply(network(load("two-racks").with_profile("calico-bgp", bgp="tor")), "node-down", node=node)
+    rows = {name: [str(r.dst) for r in broken.host(name).tables.routes if r.via] for name in ("router", "node1", node)}
+    assert [block in rows["router"], block in rows["node1"]] == [kept, kept]
+    assert "10.244.0.0/24" in rows[node]  # the node itself heard nothing
+
+
 def test_options_go_with_one_fault() -> None:
     """Options beside several faults would be ambiguous, and are refused."""
     with pytest.raises(CourseError, match="Options go with one fault"):

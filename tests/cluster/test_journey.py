@@ -431,10 +431,10 @@ def test_a_host_tells_itself() -> None:
 
 def test_a_borrowed_source_address_gets_the_answer() -> None:
     """Whoever sends with another host's address is told nothing: the error goes to the owner."""
-    packet = udp_probe(ip_address("192.168.1.11"), POD_B, sport=4000)
+    packet = udp_probe(ip_address("192.168.1.1"), POD_B, sport=4000)
     journey = send(LAB, packet, "podA")
     assert (journey.outcome.kind, journey.outcome.symptom) == ("lost", "")
-    assert journey.reply.stops[-1].host == "node2"
+    assert journey.reply.stops[-1].host == "router"
 
 
 def test_only_the_first_fragment_is_complained_about() -> None:
@@ -469,3 +469,15 @@ def test_fragments_stop_at_the_first_that_the_cable_refuses() -> None:
     assert [len(s.frame) for s in journey.stops if s.point == "node1:eth0"] == [1514]
     whole = ping(model, "podA", "podB", size=1300, df=False)
     assert whole.outcome.kind == "delivered"
+
+
+def test_nobody_hears_itself_from_outside() -> None:
+    """What comes in with an address of the host as its source is dropped, to be forwarded or not."""
+    for target in ("10.244.1.7", "10.244.0.1"):
+        own = echo_request(ip_address("10.244.0.1"), ip_address(target))
+        journey = send(LAB, own, "podA")
+        assert (journey.outcome.last_seen, journey.reply) == ("node1:cni0", None)
+        assert "10.244.0.1, which is node1 itself: a martian source" in journey.outcome.reason
+    unrouted = echo_request(ip_address("10.244.0.1"), ip_address(POD_B))
+    assert "no route" in send(apply(LAB, "missing-route", "no-default-route"), unrouted, "podA").outcome.reason
+    assert ping(LAB, "node1", "10.244.0.1").outcome.kind == "delivered"  # over lo it may

@@ -20,7 +20,8 @@ from coursekit.cluster.options import PROFILES
 from tests.conftest import ROOT
 from tests.lab import matrix
 from tests.lab.cases import cases
-from tests.lab.cells import PROBES, Report
+from tests.lab.cells import Report
+from tests.lab.probes import PROBES
 
 pytestmark = [pytest.mark.namespaces, pytest.mark.tool("bird"), pytest.mark.tool("traceroute")]
 CASES = [case.name for case in cases()]
