@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,14 @@ from coursekit.errors import CourseError
 from coursekit.lab.probe import probe
 from coursekit.lab.recorder import provenance
 from coursekit.lab.recorder.compare import differences
+from coursekit.lab.recorder.guest import Guest
 from coursekit.lab.recorder.scenario import Scenario, chosen, scenarios
-from coursekit.lab.recorder.take import take
+from coursekit.lab.recorder.take import Take, take
 from coursekit.lab.recording import recording, recordings
 from coursekit.paths import data_dir
 
 _AT_ONCE = 4  # scenarios side by side
+_ONE_GUEST = threading.Lock()  # it takes a whole processor, and more would miss their timers
 _TRIES = 3  # where sessions come up in another order, other UPDATEs may be sent; once in three they are as recorded
 
 
@@ -32,46 +36,55 @@ def add_parser(commands: Any) -> None:
     one.add_argument("--into", type=Path, metavar="DIR", help="where to write them (data/recordings)")
     two = verbs.add_parser("verify", help="check the SHA-256 of every recorded file, then make them again and compare")
     two.add_argument("names", nargs="*", metavar="NAME", help="recordings; without any, all")
+    for verb in (one, two):
+        verb.add_argument("--kernel", type=Path, metavar="DEB", help="run IPIP in QEMU on this package's kernel: "
+                          "`apt-get download linux-image-6.1.0-56-amd64`")  # fmt: skip
     two.add_argument("--sums", action="store_true", help="check the SHA-256 only")
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; return 1 when a recording is not what it was, or is not what happens now."""
-    return _record(args.names, args.into) if args.verb == "record" else _verify(args.names, args.sums)
+    if args.kernel is None:
+        return _record(args.names, args.into, None) if args.verb == "record" else _verify(args.names, args.sums, None)
+    with Guest(args.kernel) as guest:
+        return _record(args.names, args.into, guest) if args.verb == "record" else _verify(args.names, args.sums, guest)
 
 
-def _cannot(scenario: Scenario) -> str:
+def _cannot(scenario: Scenario, guest: Guest | None) -> str:
     """Return why a scenario cannot be run here, or nothing."""
-    if scenario.cannot:
-        return scenario.cannot
-    can = probe()
-    if scenario.kernel == "debian" and not can.ipip.works:
-        return "it was recorded on Debian's kernel, which has IPIP, and this kernel has none (`sudo modprobe ipip`)"
-    if scenario.kernel == "without ipip" and can.ipip.works:
-        return "this kernel has IPIP, and it was recorded where none was"
-    return ""
+    if scenario.kernel and guest is None and not scenario.cannot:
+        return "it was made on Debian's kernel, in QEMU: give its package with --kernel"
+    return scenario.cannot
 
 
-def _record(names: list[str], into: Path | None) -> int:
+def _take(scenario: Scenario, room: Path, guest: Guest | None) -> Take:
+    """Run a scenario, in the guest if it needs another kernel."""
+    if scenario.kernel and guest is not None:
+        with _ONE_GUEST:
+            return replace(take(scenario, room, guest.command()), kernel=guest.kernel)
+    return take(scenario, room)
+
+
+def _record(names: list[str], into: Path | None, guest: Guest | None) -> int:
     wanted = chosen(names)
     if advice := probe().advice:
         raise CourseError(advice)
     target = into if into is not None else data_dir() / "recordings"
     for scenario in wanted:
-        if why := _cannot(scenario):
+        if why := _cannot(scenario, guest):
             if names:
                 raise CourseError(f"{scenario.name} cannot be recorded here: {why}.")
             print(f"{scenario.name}: cannot be recorded here: {why}", flush=True)
             continue
         began = time.monotonic()
         with tempfile.TemporaryDirectory() as room:
-            taken = take(scenario, Path(room))
+            taken = _take(scenario, Path(room), guest)
         provenance.write(scenario, taken, target)
         print(f"{scenario.name}: {len(taken.files)} files, {time.monotonic() - began:.1f} s", flush=True)
     return 0
 
 
-def _verify(names: list[str], sums: bool) -> int:
+def _verify(names: list[str], sums: bool, guest: Guest | None) -> int:
     wanted = [recording(name).name for name in names] or list(recordings())
     damaged = list(_damaged(wanted, everything=not names))
     for sentence in damaged:
@@ -85,7 +98,7 @@ def _verify(names: list[str], sums: bool) -> int:
     if advice := probe().advice:
         raise CourseError(f"The recordings cannot be made again here. {advice} `--sums` checks the files alone.")
     worst = 0
-    for status, line in _side_by_side(_again, wanted):
+    for status, line in _side_by_side(lambda name: _again(name, guest), wanted):
         worst = max(worst, status)
         print(line, flush=True)
     return worst
@@ -114,17 +127,17 @@ def _side_by_side(do: Callable[[str], tuple[int, str]], names: list[str]) -> Ite
         pool.shutdown(cancel_futures=True)
 
 
-def _again(name: str) -> tuple[int, str]:
+def _again(name: str, guest: Guest | None) -> tuple[int, str]:
     """Make a recording again and compare; return 1 if something differs, and a line about it."""
     scenario = scenarios().get(name)
-    why = _cannot(scenario) if scenario else "no scenario describes it"
+    why = _cannot(scenario, guest) if scenario else "no scenario describes it"
     if scenario is None or why:
         return 0, f"{name}: cannot be re-run here: {why}"
     began = time.monotonic()
     for _ in range(_TRIES if scenario.bgp else 1):
         with tempfile.TemporaryDirectory() as room:
             try:
-                taken = take(scenario, Path(room, "captures"))
+                taken = _take(scenario, Path(room, "captures"), guest)
             except CourseError as error:
                 return 1, f"{name}: could not be re-run: {error}"
             fresh = recording(provenance.write(scenario, taken, Path(room, "now")))

@@ -50,19 +50,23 @@ def up(cluster: Cluster | str | Path, profile: str | None = None, *, settings: M
 class Lab:
     """A cluster that runs. Hosts are named as in the cluster file; what they do is done by the real kernel."""
 
-    def __init__(self, cluster: Cluster, settings: Mapping[str, str] | None = None, *, daemons: bool = True) -> None:
-        """Build a cluster; without `daemons` whoever asked starts those that write its routes."""
+    def __init__(self, cluster: Cluster, settings: Mapping[str, str] | None = None, *,
+                 routes: str = "learned", started_by: Sequence[str] = ()) -> None:  # fmt: skip
+        """Build a cluster. Its BGP routes are "learned" by BIRDs, "typed", or "left" to daemons that others start.
+
+        `started_by` is a command that runs the agent elsewhere, such as in a virtual machine.
+        """
         self.cluster = cluster
         self.faults: tuple[Fault, ...] = ()
         self._sound = network(cluster)
         limits.check(self._sound)
         birds.check(self._sound)
-        self._sandbox = Sandbox()
+        self._sandbox = Sandbox(started_by)
         try:
             learning = self._sound.learning
-            written = frozenset({"bird"} if learning else ())
+            written = frozenset({"bird"} if learning and routes != "typed" else ())
             self._machines = Machines(self._sandbox, self._sound, written, settings)
-            self._birds = Birds(self._sandbox, self._sound) if learning and daemons else None
+            self._birds = Birds(self._sandbox, self._sound) if learning and routes == "learned" else None
         except BaseException:
             self._sandbox.close()
             raise

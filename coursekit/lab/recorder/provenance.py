@@ -62,7 +62,7 @@ def write(scenario: Scenario, taken: Take, into: Path) -> Path:
     if taken.userspace_ipip:
         conditions += "; IPIP done in user space, for want of the kernel's"
     said = {
-        "name": scenario.name, "title": scenario.title, "evidence": "captured", "kernel": machine,
+        "name": scenario.name, "title": scenario.title, "evidence": "captured", "kernel": taken.kernel or machine,
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(), "tools": _versions(),
         "topology": _topology(scenario), "conditions": conditions,
         "setup": scenario.setup, "commands": [str(step) for step in scenario.typed()],

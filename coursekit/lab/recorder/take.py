@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,14 +39,16 @@ class Take:
 
     files: dict[str, bytes]
     userspace_ipip: bool
+    kernel: str = ""  # "" this machine's
 
 
-def take(scenario: Scenario, room: Path) -> Take:
-    """Run a scenario in network namespaces; `room` is a folder for captures on their way.
+def take(scenario: Scenario, room: Path, started_by: Sequence[str] = ()) -> Take:
+    """Run a scenario in network namespaces; `room` is a folder for captures on their way, `started_by` as in `Lab`.
 
     Raises CourseError where the lab cannot run, a program is missing, or a step does not fit.
     """
-    with Lab(scenario.made(), scenario.settings or None, daemons=not scenario.bgp) as net:
+    routes = "left" if scenario.bgp else "typed" if scenario.kernel else "learned"
+    with Lab(scenario.made(), scenario.settings or None, routes=routes, started_by=started_by) as net:
         for fault in scenario.broken():
             net.break_(fault)
         if scenario.offload:
