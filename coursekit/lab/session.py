@@ -24,6 +24,7 @@ from coursekit.lab.replay import COMPUTED, Replay
 VARIABLE = "COURSEKIT_LAB"
 NAMESPACES, LOOPBACK, REPLAY = "namespaces", "loopback", "replay"
 MODES = (NAMESPACES, LOOPBACK, REPLAY)
+LIVE = "captured live"
 Net = Lab | Replay
 
 
@@ -77,13 +78,13 @@ class Session:
     def up(self, cluster: Cluster | str = "lab", profile: str | None = None, **options: Any) -> Net:
         """Take down what runs, and bring up a cluster: a Cluster, the name of a bundled one, or the path of a file.
 
-        Where this kernel cannot carry IPIP, a replay stands in, and `live` of what is returned says so.
+        Where neither this kernel nor a TUN device can carry IPIP, a replay stands in, and its evidence says so.
         """
         found = cluster if isinstance(cluster, Cluster) else load(cluster)
         if profile is not None:
             found = found.with_profile(profile, **options)
         self.down()
-        if self.live and (found.profile.kind != "ipip" or probe().ipip.works):
+        if self.live and (found.profile.kind != "ipip" or probe().ipip.works or probe().tun.works):
             self.net = up_live(found)
         elif self.mode == LOOPBACK and found.profile.learns_by_bgp:
             self.net = Loopback(found)
@@ -108,7 +109,9 @@ class Session:
 
 def evidence(net: Net) -> str:
     """Say what the last answer of a lab was: captured live, captured before (with its place), or computed."""
-    return net.evidence if isinstance(net, Replay) else "captured live"
+    if isinstance(net, Replay):
+        return net.evidence
+    return f"{LIVE} · outer IPv4 header put on in user space" if net.userspace_ipip else LIVE
 
 
 def along(answer: Any, net: Net) -> list[tuple[str, bytes, str]]:

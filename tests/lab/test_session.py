@@ -11,7 +11,7 @@ import pytest
 
 from coursekit import CourseError, recording
 from coursekit.lab import session as sessions
-from coursekit.lab.probe import Attempt, Probe
+from coursekit.lab.probe import Attempt, Probe, probe
 from coursekit.lab.replay import Replay
 from coursekit.lab.session import Session, along, captured, session
 
@@ -196,12 +196,40 @@ def test_live_and_replay_answer_alike(profile: str) -> None:
 
 
 @pytest.mark.namespaces
-def test_ipip_without_the_module_is_replayed() -> None:
-    """Where this kernel has no ipip module a replay stands in, and says so; where it has, the lab is live."""
+def test_ipip_is_live_and_says_who_wraps() -> None:
+    """IPIP runs for real wherever the module or a TUN device is; frames are the kernel's or said to be user space's."""
     live = session("namespaces")
+    can = probe()
     try:
         net = live.up("lab", "calico-ipip")
-        net.ping("podA", "podB", count=3)
-        assert (live.evidence() == "captured live") == getattr(net, "live", True)
+        answer = net.ping("podA", "podB", count=3)
+        assert answer.answered == 3
+        assert len(captured(answer)["node1:eth0"].filter("ip proto 4")) == 6
+        said = {True: "captured live", False: "captured live · outer IPv4 header put on in user space"}
+        if can.ipip.works or can.tun.works:
+            assert live.evidence() == said[can.ipip.works]
+            assert {kind for _, _, kind in along(answer, net)} == {"captured live"}
+        else:
+            assert live.evidence().startswith("captured ·")
+        live.up("lab", "flannel-vxlan").ping("podA", "podB")
+        assert live.evidence() == "captured live"
     finally:
         live.down()
+
+
+@pytest.mark.parametrize(("ipip", "tun", "kind"), [(NO, NO, "Replay"), (NO, YES, "live"), (YES, NO, "live")])
+def test_who_carries_ipip(ipip: Attempt, tun: Attempt, kind: str, machine: pytest.MonkeyPatch) -> None:
+    """Without module and TUN device IPIP is replayed, and only IPIP; with either the lab is asked to carry it."""
+    machine.setattr(sessions, "probe", lambda: Probe("x", YES, YES, NO, ipip, tun))
+    machine.setattr(sessions, "up_live", lambda cluster: Live())
+    one = Session("namespaces", "")
+
+    assert type(one.up("lab", "calico-ipip")).__name__ == ("Replay" if kind == "Replay" else "Live")
+    assert type(one.up("lab", "flannel-vxlan")) is Live
+
+
+class Live:
+    """Stands in for a lab that runs."""
+
+    def down(self) -> None:
+        """Nothing runs."""

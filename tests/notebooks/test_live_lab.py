@@ -20,7 +20,7 @@ SAME = ("check-ippools", "predicted-tables", "observe-connectivity", "bisect-mtu
 def bare(cell: dict[str, Any]) -> list[str]:
     """Return the lines of text that a cell shows, without evidence, times and the points that were captured."""
     said = "\n".join(text(o.get("text", "") or o.get("data", {}).get("text/plain", "")) for o in cell["outputs"])
-    said = re.sub(r"captured live|captured( ·[^\n]*)?|computed|,? time \d+ms|seen at:.*|\d+ hops max", "", said)
+    said = re.sub(r"captured( live)?( ·[^\n]*)?|computed|,? time \d+ms|seen at:.*|\d+ hops max", "", said)
     said = re.sub(r"\d+\.\d+ ms", "", said)
     return [" ".join(line.split()).strip(" ·,") for line in said.splitlines() if line.strip(" ·,─")]
 
