@@ -109,7 +109,7 @@ class Birds:
 
     def differences(self, patience: float = 10.0) -> list[str]:
         """Wait until the daemons hold what the simulation holds; if that does not come, return where they differ."""
-        wanted = {name: _ours(self.simulation, name) for name in self._running}
+        wanted = {name: expected(self.simulation, name) for name in self._running}
         until = time.monotonic() + patience
         got: dict[str, Compared] = {}
         since = None
@@ -172,6 +172,7 @@ def compared(held: Held) -> Compared:
             for prefix, (path, usable) in held.items() if usable}  # fmt: skip
 
 
-def _ours(simulation: Simulation, router: str) -> Compared:
+def expected(simulation: Simulation, router: str) -> Compared:
+    """Return what a router holds in a simulation, in the form of `compared`."""
     rows = simulation.speakers[router].loc_rib
     return compared({prefix: (row.best, True) for prefix, row in rows.items() if row.best})

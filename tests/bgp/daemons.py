@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Self
 
 from coursekit.bgp import frr, gobgp
 from coursekit.bgp.decision import decide
-from coursekit.bgp.loopback import Compared, Held, compared
+from coursekit.bgp.loopback import Compared, Held, compared, expected
 from coursekit.bgp.route import Path
 from coursekit.bgp.session import Neighbour
 from coursekit.bgp.simulation import Simulation
@@ -111,7 +111,7 @@ class Namespaced(ABC):
 
         They have come to something else when all sessions are up and tables have not changed for ten times `steady`.
         """
-        wanted = {name: _ours(self.simulation, name) for name in self.running}
+        wanted = {name: expected(self.simulation, name) for name in self.running}
         sessions = {name: sum(end.up and end.other.up for end in self.simulation.speakers[name].neighbours)
                     for name in self.running}  # fmt: skip
         until = time.monotonic() + patience
@@ -141,11 +141,6 @@ class Namespaced(ABC):
         before = self.tables()
         time.sleep(self.steady)
         return self.tables() != before
-
-
-def _ours(simulation: Simulation, router: str) -> Compared:
-    rows = simulation.speakers[router].loc_rib
-    return compared({prefix: (row.best, True) for prefix, row in rows.items() if row.best})
 
 
 class Frrs(Namespaced):

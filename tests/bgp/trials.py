@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from coursekit.bgp.loopback import Held
+from coursekit.bgp.loopback import Held, compared, expected
 from coursekit.bgp.scenario import Scenario, act
 from coursekit.bgp.scenario_file import parse, written
 from coursekit.bgp.simulation import Simulation
@@ -73,8 +73,7 @@ class Laboratory:
                     trial.outcome = "no convergence"
                     return trial
                 daemons.follow()
-                differs = daemons.differences(self.patience)
-                tables = daemons.tables()
+                differs, tables = self._settle(simulation, daemons)
                 if differs:
                     if lockstep and daemons.unsettled():
                         trial.outcome = "livelock"
@@ -88,6 +87,13 @@ class Laboratory:
                     trial.wrong = [f"step {step.name} {list(step.actions)}: {line}" for line in trial.wrong]
                     return trial
         return trial
+
+    def _settle(self, simulation: Simulation, daemons: Daemons) -> tuple[list[str], dict[str, Held]]:
+        """Return where the daemons differ, and their tables at that time."""
+        while True:  # on a busy machine an UPDATE may come between the two
+            differs, tables = daemons.differences(self.patience), daemons.tables()
+            if differs or all(compared(held) == expected(simulation, name) for name, held in tables.items()):
+                return differs, tables
 
     def _explain(self, simulation: Simulation, daemons: Daemons,
                  tables: dict[str, Held]) -> tuple[str, list[str], dict[str, Held]]:  # fmt: skip
