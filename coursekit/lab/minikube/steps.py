@@ -7,10 +7,9 @@ flannel.yaml, kindnet.go, cni.go, deploy/kicbase/Dockerfile), Calico 3.31 (node/
 from __future__ import annotations
 
 import json
-import re
 import shlex
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from coursekit.cluster.iproute2 import COMMANDS
 from coursekit.cluster.journey import traceroute
@@ -19,9 +18,8 @@ from coursekit.cluster.mtus import pod_mtu
 from coursekit.cluster.network import network
 from coursekit.cluster.options import suggestion
 from coursekit.errors import CourseError
+from coursekit.lab.minikube.manifest import LABEL, made, pod_name, whole
 
-IMAGE = "nicolaka/netshoot"
-MANIFEST = "cross-node-test.yaml"
 PING_HEAD = 28  # bytes of IPv4 and ICMP header around what `ping -s` counts
 # What `minikube start` is told, the pods that must be ready, and the course's profile and cluster for it.
 _CNIS: dict[str, tuple[str, str, str, str]] = {
@@ -31,12 +29,15 @@ _CNIS: dict[str, tuple[str, str, str, str]] = {
 }
 _POOL = {"calico-ipip": ("ipipMode", "vxlanMode"), "calico-vxlan": ("vxlanMode", "ipipMode")}
 _SHOWS = {"native": "icmp", "ipip": "ip proto 4"}
-_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+TOPICS = ("start", "pods", "reach", "envelope", "mtu", "mode", "tables", "end")
 
 
 @dataclass(frozen=True)
 class Step:
-    """One command. `prints` names what comes back; `beside` is what to run in another terminal meanwhile."""
+    """One command. `prints` names what comes back; `beside` is what to run in another terminal meanwhile.
+
+    `topic` is the part of the lab that it belongs to, one of TOPICS.
+    """
 
     what: str
     command: str
@@ -47,21 +48,32 @@ class Step:
     seconds: float = 60.0  # patience
     destroys: bool = False  # only done when asked for
     fails: bool = False  # a non-zero exit status is what should happen
+    topic: str = ""
 
 
-def steps(cluster: Cluster | str = "calico", *, minikube: str = "minikube") -> tuple[Step, ...]:
+def steps(
+    cluster: Cluster | str = "calico", *, minikube: str = "minikube", nodes: Sequence[str] = ()
+) -> tuple[Step, ...]:
     """Return the lab for a CNI ("calico", "flannel", "kindnet" or "default") or for a Cluster.
 
     `minikube` is the name of the Minikube cluster (its -p). Of a Cluster count nodes, pods and profile: the addresses
-    are drawn there. CourseError for an unknown CNI, or for what Minikube cannot be told to do.
+    are drawn there. With `nodes`, the names that nodes have, it is any context of kubectl, and is neither started nor
+    deleted. CourseError for an unknown CNI, or for what Minikube cannot be told to do.
     """
     cni, described = _described(cluster)
-    if not _LABEL.fullmatch(minikube):
-        raise CourseError(f"{minikube!r} can be no Minikube cluster: use lower-case letters, digits and '-'.")
-    kubectl, names = f"kubectl --context {minikube}", _names(described, minikube)
-    found = [*_start(cni, described, minikube, kubectl), *_pods(described, names, kubectl)]
-    found += [*_prove(described, names, kubectl), *_read(cni, described, names, kubectl)]
-    return (*found, *_clean_up(described, names, minikube, kubectl))
+    names = _names(described, minikube, nodes)
+    kubectl = f"kubectl --context {shlex.quote(minikube)}"
+    parts = {
+        "start": [] if nodes else _start(cni, described, minikube, kubectl),
+        "pods": _pods(described, names, kubectl),
+        "reach": _reach(described, kubectl),
+        "envelope": _envelope(described, names, kubectl),
+        "mtu": _mtu(described, kubectl),
+        "mode": _mode(cni, kubectl),
+        "tables": read_tables(_hosts(described, names), kubectl),
+        "end": _clean_up(described, names, "" if nodes else minikube, kubectl),
+    }
+    return tuple(replace(step, topic=topic) for topic in TOPICS for step in parts[topic])
 
 
 def script(found: Iterable[Step]) -> str:
@@ -79,15 +91,7 @@ def script(found: Iterable[Step]) -> str:
 def manifest(cluster: Cluster | str = "calico", *, minikube: str = "minikube") -> str:
     """Return the YAML of the test pods, and of one pod in the network of each node, for `kubectl apply -f`."""
     described = _described(cluster)[1]
-    names = _names(described, minikube)
-    pods = [_yaml(pod_name(pod.name), names[pod.node], False) for pod in described.pods]
-    return "---\n".join([*pods, *(_yaml(f"on-{name}", name, True) for name in names.values())])
-
-
-def pod_name(name: str) -> str:
-    """Return the name that Kubernetes allows for a pod of a cluster file: `podA` is `poda`."""
-    plain = re.sub(r"[^a-z0-9-]+", "-", name.lower()).strip("-")
-    return plain if _LABEL.fullmatch(plain) else f"pod-{plain}"
+    return whole(described, _names(described, minikube))
 
 
 def _described(cluster: Cluster | str) -> tuple[str, Cluster]:
@@ -116,20 +120,15 @@ def _described(cluster: Cluster | str) -> tuple[str, Cluster]:
 _CALICO = ("calico-ipip", "calico-vxlan", "calico-bgp")
 
 
-def _names(cluster: Cluster, minikube: str) -> dict[str, str]:
-    """Return the name that Minikube gives to each node."""
+def _names(cluster: Cluster, minikube: str, there: Sequence[str] = ()) -> dict[str, str]:
+    """Return the name of each node: that which Minikube gives to it, or one of those that are there."""
+    if 0 < len(there) < len(cluster.nodes):
+        raise CourseError(f"The lab needs {len(cluster.nodes)} nodes; {minikube} has {len(there)}.")
+    if there:
+        return dict(zip((node.name for node in cluster.nodes), there, strict=False))
+    if not LABEL.fullmatch(minikube):
+        raise CourseError(f"{minikube!r} can be no Minikube cluster: use lower-case letters, digits and '-'.")
     return {n.name: minikube if i == 1 else f"{minikube}-m{i:02}" for i, n in enumerate(cluster.nodes, 1)}
-
-
-def _yaml(name: str, node: str, on_the_node: bool) -> str:
-    """Return one pod; the values are JSON strings, which YAML reads as they are."""
-    lines = ["apiVersion: v1", "kind: Pod", "metadata:", f"  name: {json.dumps(name)}", "  labels:", "    app: test"]
-    lines += ["spec:", f"  nodeName: {json.dumps(node)}"]
-    lines += ["  hostNetwork: true"] if on_the_node else []
-    lines += ["  terminationGracePeriodSeconds: 0", "  containers:", "  - name: netshoot", f"    image: {IMAGE}"]
-    lines += ['    command: ["sleep", "infinity"]']
-    lines += ["    securityContext: {capabilities: {add: [NET_ADMIN, NET_RAW]}}"] if on_the_node else []
-    return "\n".join(lines) + "\n"
 
 
 def _start(cni: str, cluster: Cluster, minikube: str, kubectl: str) -> list[Step]:
@@ -159,17 +158,12 @@ def _start(cni: str, cluster: Cluster, minikube: str, kubectl: str) -> list[Step
     return found
 
 
-def _made(cluster: Cluster, names: dict[str, str]) -> list[str]:
-    return [f"pod/{pod_name(pod.name)}" for pod in cluster.pods] + [f"pod/on-{name}" for name in names.values()]
-
-
 def _pods(cluster: Cluster, names: dict[str, str], kubectl: str) -> list[Step]:
-    made = _made(cluster, names)
-    text = manifest(cluster, minikube=next(iter(names.values())))
+    wanted = made(cluster, names)
     tools = "The pods on-… are in the nodes' own network: neither node image nor ISO has tcpdump."
-    expect = f"{kubectl} wait --for=condition=ready {' '.join(made)} --timeout=180s"
+    expect = f"{kubectl} wait --for=condition=ready {' '.join(wanted)} --timeout=180s"
     return [
-        Step("Make a test pod per node", f"{kubectl} apply -f -", "", tools, stdin=text),
+        Step("Make a test pod per node", f"{kubectl} apply -f -", "", tools, stdin=whole(cluster, names)),
         Step("Wait for them", expect, seconds=190),
         Step("See the nodes", f"{kubectl} get nodes -o json", "nodes", "Their InternalIP is what an envelope carries."),
         Step("See the pods' addresses", f"{kubectl} get pods -A -o wide", "pods",
@@ -181,34 +175,52 @@ def _address(kubectl: str, pod: str) -> str:
     return f"$({kubectl} get pod {pod} -o jsonpath='{{.status.podIP}}')"
 
 
-def _prove(cluster: Cluster, names: dict[str, str], kubectl: str) -> list[Step]:
+def _ends(cluster: Cluster) -> tuple[str, str, str]:
+    """Return two pods on two nodes, by the names that they get, and the node of the first."""
     one = cluster.pods[0]
     other = next(pod for pod in cluster.pods if pod.node != one.node)
-    a, b, on_a = pod_name(one.name), pod_name(other.name), names[one.node]
-    ping = f"{kubectl} exec {a} -- ping -c 3 {_address(kubectl, b)}"
-    shows, silent = _filters(cluster)
-    node = f"{kubectl} exec on-{on_a} --"
-    mtu = pod_mtu(cluster, cluster.node(one.node))
-    fits, burst = mtu - PING_HEAD, f"{kubectl} exec {a} -- ping -c 5 -i 0.5 {_address(kubectl, b)}"
-    largest, larger = (f"{kubectl} exec {a} -- ping -c 1 -M do -s {s} {_address(kubectl, b)}" for s in (fits, fits + 1))
-    why = "On one subnet nothing is wrapped: the pods' own packets are on the wire." if shows == "icmp" else ""
-    hops = len(traceroute(network(cluster), one.name, other.name))
+    return pod_name(one.name), pod_name(other.name), one.node
+
+
+def _reach(cluster: Cluster, kubectl: str) -> list[Step]:
+    a, b, _ = _ends(cluster)
+    one, other = cluster.pods[0].name, next(pod.name for pod in cluster.pods if pod_name(pod.name) == b)
+    hops = len(traceroute(network(cluster), one, other))
     way = f"{hops} hops: a node answers by its bridge's, its tunnel's or its own address; nothing between them shows."
+    there, back = (f"{kubectl} exec {x} -- ping -c 3 {_address(kubectl, y)}" for x, y in ((a, b), (b, a)))
     return [
-        Step(f"Ping from {a} to {b}", ping, "ping", "ttl=62: each node took one."),
-        Step("Ping the other way", f"{kubectl} exec {b} -- ping -c 3 {_address(kubectl, a)}", "ping",
-             "Each direction has rows of its own."),
+        Step(f"Ping from {a} to {b}", there, "ping", "ttl=62: each node took one."),
+        Step("Ping the other way", back, "ping", "Each direction has rows of its own."),
         Step("Trace the way", f"{kubectl} exec {a} -- traceroute -n {_address(kubectl, b)}", "traceroute", way),
-        Step(f"See the envelope on {on_a}", f"{node} timeout 15 tcpdump -ni eth0 -c 5 {shlex.quote(shows)}", "capture",
-             why, beside=burst, seconds=30),
+    ]
+
+
+def _envelope(cluster: Cluster, names: dict[str, str], kubectl: str) -> list[Step]:
+    a, b, home = _ends(cluster)
+    shows, silent = _filters(cluster)
+    node = f"{kubectl} exec on-{names[home]} --"
+    burst = f"{kubectl} exec {a} -- ping -c 5 -i 0.5 {_address(kubectl, b)}"
+    why = "On one subnet nothing is wrapped: the pods' own packets are on the wire." if shows == "icmp" else ""
+    return [
+        Step(f"See the envelope on {names[home]}", f"{node} timeout 15 tcpdump -ni eth0 -c 5 {shlex.quote(shows)}",
+             "capture", why, beside=burst, seconds=30),
         Step("See what the filter of most pages shows", f"{node} timeout 6 tcpdump -ni eth0 -c 1 {shlex.quote(silent)}",
              "capture", "Nothing; with -c and no timeout it waits for ever.", beside=burst, seconds=30, fails=True),
         Step("Keep a capture for `python -m coursekit dissect`",
-             f"{node} timeout 8 tcpdump -i eth0 -U -w - {shlex.quote(shows)} > {on_a}-eth0.pcap", "",
+             f"{node} timeout 8 tcpdump -i eth0 -U -w - {shlex.quote(shows)} > {names[home]}-eth0.pcap", "",
              beside=burst, seconds=30, fails=True),
+    ]  # fmt: skip
+
+
+def _mtu(cluster: Cluster, kubectl: str) -> list[Step]:
+    a, b, home = _ends(cluster)
+    mtu = pod_mtu(cluster, cluster.node(home))
+    fits = mtu - PING_HEAD
+    largest, larger = (f"{kubectl} exec {a} -- ping -c 1 -M do -s {s} {_address(kubectl, b)}" for s in (fits, fits + 1))
+    return [
         Step("The largest ping that fits", largest, "ping", f"{fits} + 28 = {mtu}, if nodes have 1500."),
         Step("One byte more", larger, "ping", "The pod's own kernel refuses.", fails=True),
-    ]  # fmt: skip
+    ]
 
 
 def _filters(cluster: Cluster) -> tuple[str, str]:
@@ -221,25 +233,34 @@ def _filters(cluster: Cluster) -> tuple[str, str]:
     return _SHOWS[profile.kind], "udp port 4789"
 
 
-def _read(cni: str, cluster: Cluster, names: dict[str, str], kubectl: str) -> list[Step]:
+def _mode(cni: str, kubectl: str) -> list[Step]:
+    if cni != "calico":
+        return []
+    pod = f"$({kubectl} get pod -n kube-system -l k8s-app=calico-node -o name | head -1)"
+    show = f"{kubectl} exec -n kube-system {pod} -c calico-node -- calico-node -show-status"
+    both = "ipipMode and vxlanMode decide together; CrossSubnet wraps only what leaves the subnet."
+    until = "Until Calico 3.32; later the binary is `calico component node`."
+    return [
+        Step("Read the mode", f"{kubectl} get ippools -o json", "pools", both),
+        Step("Read which block is whose", f"{kubectl} get ipamblocks -o json", "blocks"),
+        Step("Ask BIRD", show, "status", f"{until} An established session says nothing about packets."),
+    ]
+
+
+def _hosts(cluster: Cluster, names: dict[str, str]) -> dict[str, str]:
+    """Return, for each node and test pod, the pod in whose network its tables are seen."""
+    return {name: f"on-{name}" for name in names.values()} | {x: x for x in (pod_name(p.name) for p in cluster.pods)}
+
+
+def read_tables(hosts: Mapping[str, str], kubectl: str) -> list[Step]:
+    """Return the steps that print all tables of hosts; `hosts` has the pod in whose network each is seen."""
     found = []
-    if cni == "calico":
-        pod = f"$({kubectl} get pod -n kube-system -l k8s-app=calico-node -o name | head -1)"
-        show = f"{kubectl} exec -n kube-system {pod} -c calico-node -- calico-node -show-status"
-        both = "ipipMode and vxlanMode decide together; CrossSubnet wraps only what leaves the subnet."
-        until = "Until Calico 3.32; later the binary is `calico component node`."
-        found += [
-            Step("Read the mode", f"{kubectl} get ippools -o json", "pools", both),
-            Step("Read which block is whose", f"{kubectl} get ipamblocks -o json", "blocks"),
-            Step("Ask BIRD", show, "status", f"{until} An established session says nothing about packets."),
-        ]
-    every = [(f"on-{name}", name) for name in names.values()]
-    every += [(pod_name(pod.name), pod_name(pod.name)) for pod in cluster.pods]
     note = "The route to the other node's block tells the mode: its device is tunl0, flannel.1, vxlan.calico or eth0."
-    for pod, host in every:
+    for host, pod in hosts.items():
         shown = "; ".join(f'echo "# {command}"; {command}' for command in COMMANDS.values())
         line = shlex.quote(f'echo "######## {host}"; {shown}')
-        found.append(Step(f"Read the tables of {host}", f"{kubectl} exec {pod} -- sh -c {line}", "tables", note))
+        command = f"{kubectl} exec {pod} -- sh -c {line}"
+        found.append(Step(f"Read the tables of {host}", command, "tables", note, topic="tables"))
         note = ""
     return found
 
@@ -249,8 +270,7 @@ def _delete(minikube: str) -> str:
 
 
 def _clean_up(cluster: Cluster, names: dict[str, str], minikube: str, kubectl: str) -> list[Step]:
-    pods = f"{kubectl} delete {' '.join(_made(cluster, names))} --now"
-    return [
-        Step("Remove the test pods", pods, "", seconds=120, destroys=True),
-        Step("Delete the cluster", _delete(minikube), "", seconds=300, destroys=True),
-    ]
+    pods = f"{kubectl} delete {' '.join(made(cluster, names))} --now"
+    found = [Step("Remove the test pods", pods, "", seconds=120, destroys=True)]
+    whole = Step("Delete the cluster", _delete(minikube), "", seconds=300, destroys=True)
+    return [*found, whole] if minikube else found
