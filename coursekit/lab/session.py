@@ -1,7 +1,8 @@
-"""One lab in three modes: a Minikube cluster, network namespaces, or a replay of recordings; the same verbs in each.
+"""One lab in three modes: live (namespaces, or daemons on loopback), replayed, or a Minikube cluster asked by kubectl.
 
 Which one is chosen by what this machine can do, unless it is said: `session("replay")`, or the environment variable
-COURSEKIT_LAB. Under pytest it is replay, so that stored outputs can be compared on any machine.
+COURSEKIT_LAB. Under pytest it is replay, so that stored outputs can be compared on any machine. Beside a Minikube
+cluster stands the best of the others: nobody breaks things there.
 """
 
 from __future__ import annotations
@@ -17,63 +18,106 @@ from coursekit.lab.captures import Captures
 from coursekit.lab.live import Lab
 from coursekit.lab.live import up as up_live
 from coursekit.lab.loopback import Loopback
+from coursekit.lab.minikube import KubeLab, reached
 from coursekit.lab.probe import MODES as MACHINE
 from coursekit.lab.probe import probe
 from coursekit.lab.replay import COMPUTED, Replay
 
 VARIABLE = "COURSEKIT_LAB"
-NAMESPACES, LOOPBACK, REPLAY = "namespaces", "loopback", "replay"
-MODES = (NAMESPACES, LOOPBACK, REPLAY)
+MINIKUBE, NAMESPACES, LOOPBACK, REPLAY = "minikube", "namespaces", "loopback", "replay"
+MODES = (MINIKUBE, NAMESPACES, LOOPBACK, REPLAY)
 LIVE = "captured live"
 Net = Lab | Replay
 
 
-def session(mode: str | None = None) -> Session:
+def session(mode: str | None = None, *, context: str = "minikube") -> Session:
     """Return the lab in a mode of MODES, or in the best that this machine can do.
 
-    Raises CourseError for a mode that does not exist, or that this machine cannot run, with what is missing.
+    `context` is kubectl's name of the cluster that mode minikube asks. Raises CourseError for a mode that does not
+    exist, or that this machine cannot run, with what is missing.
     """
     wanted = mode or os.environ.get(VARIABLE) or (REPLAY if "PYTEST_VERSION" in os.environ else "")
     if wanted and wanted not in MODES:
         raise CourseError(f"There is no lab mode {wanted!r}; there are {', '.join(MODES)}.")
     if wanted == REPLAY:
-        return Session(REPLAY, "asked for")
+        return Session(REPLAY, "asked for", advice=_ASKED)
+    answers, said = reached(context) if wanted in ("", MINIKUBE) else (False, "not asked for")
+    if wanted == MINIKUBE and not answers:
+        raise CourseError(
+            f"No cluster can be asked: {said}. Outputs of any cluster can be pasted instead: "
+            'session("replay").minikube(nodes=…, pods=…) reads them.'
+        )
+    found = _kernel("" if wanted == MINIKUBE else wanted)
+    if answers:
+        found.mode, found.why, found.context = MINIKUBE, said, context
+    elif not wanted:
+        found.advice = f"No cluster is asked: {said}. {found.advice}".strip()
+    return found
+
+
+_ASKED = (
+    'session("namespaces") is live where Linux lets you, session("minikube") asks your cluster; '
+    "`python -m coursekit doctor` says what is missing here."
+)
+
+
+def _kernel(wanted: str) -> Session:
+    """Return the session that this machine's kernel can do, of those that are wanted."""
     can = probe()
     if wanted != LOOPBACK and (can.root.works or can.user.works):
         return Session(NAMESPACES, MACHINE["root" if can.root.works else "user"])
     if wanted != NAMESPACES and can.loopback.works:
-        return Session(LOOPBACK, MACHINE["loopback"])
+        return Session(LOOPBACK, MACHINE["loopback"], advice=can.advice)
     missing = can.loopback.said if wanted == LOOPBACK else can.user.said or can.root.said
     if wanted:
         raise CourseError(
             f"This machine cannot run the lab in mode {wanted}: {missing}. `python -m coursekit doctor` says what to "
             'do; session("replay") works everywhere.'
         )
-    return Session(REPLAY, f"this machine cannot do more: {missing}")
+    return Session(REPLAY, f"this machine cannot do more: {missing}", advice=can.advice)
 
 
 class Session:
-    """A lab that is there for a whole notebook: one cluster at a time. `mode` and `why` are what the banner says."""
+    """A lab that is there for a whole notebook: one cluster at a time. `mode` and `why` are what the banner says.
 
-    def __init__(self, mode: str, why: str) -> None:
-        self.mode, self.why = mode, why
+    `kernel` is what brings clusters up: the mode itself, or what stands beside a Minikube. `advice` says what is
+    missing, and how to get it.
+    """
+
+    def __init__(self, mode: str, why: str, *, advice: str = "") -> None:
+        self.mode, self.why, self.advice = mode, why, advice
+        self.kernel, self.context = mode, ""
         self.net: Net | None = None
 
     @property
     def live(self) -> bool:
         """Whether a kernel does what is asked, now."""
-        return self.mode == NAMESPACES
+        return self.kernel == NAMESPACES
 
     @property
     def banner(self) -> str:
-        """Say in two lines what answers: a kernel here and now, or recordings and the model."""
+        """Say what answers, a kernel here and now, or recordings and the model, and what is missing for more."""
         if self.live:
             means = "What you see is captured here and now. Nothing of it is left when the kernel ends."
         else:
             means = "What you see was captured before, or is computed by the model; each answer says which."
-        if self.mode == LOOPBACK:
+        if self.kernel == LOOPBACK:
             means += " BIRD runs here and now."
-        return f"{'live' if self.live else self.mode} · {self.why}\n{means}"
+        if self.mode == MINIKUBE:
+            beside = "live in namespaces" if self.live else self.kernel
+            means = f"Your cluster is asked by kubectl. What is compared and broken is beside it, {beside}. {means}"
+        lines = [f"{'live' if self.mode == NAMESPACES else self.mode} · {self.why}", means]
+        return "\n".join([*lines, *([f"For more: {self.advice}"] if self.advice else [])])
+
+    def minikube(self, cni: str | None = None, **given: Any) -> KubeLab:
+        """Return a Kubernetes cluster as a lab: yours by kubectl in mode minikube, else a documented one.
+
+        Outputs that are given (`nodes=`, `pods=`, `pools=`, `blocks=`, `tables=`, `routes=`, `subnet=`) come first.
+        """
+        given = {key: text for key, text in given.items() if text}
+        if self.mode == MINIKUBE and not given:
+            return KubeLab(cni, context=self.context, live=True)
+        return KubeLab(cni, **given)
 
     def up(self, cluster: Cluster | str = "lab", profile: str | None = None, **options: Any) -> Net:
         """Take down what runs, and bring up a cluster: a Cluster, the name of a bundled one, or the path of a file.
@@ -86,7 +130,7 @@ class Session:
         self.down()
         if self.live and (found.profile.kind != "ipip" or probe().ipip.works or probe().tun.works):
             self.net = up_live(found)
-        elif self.mode == LOOPBACK and found.profile.learns_by_bgp:
+        elif self.kernel == LOOPBACK and found.profile.learns_by_bgp:
             self.net = Loopback(found)
         else:
             self.net = Replay(found)

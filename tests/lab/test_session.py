@@ -23,6 +23,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """No variable set, no pytest noticed; tests say what the machine can do."""
     monkeypatch.delenv(sessions.VARIABLE, raising=False)
     monkeypatch.delenv("PYTEST_VERSION", raising=False)
+    monkeypatch.setattr(sessions, "reached", lambda context: (False, "kubectl is not installed (here)"))
     return monkeypatch
 
 
@@ -38,11 +39,37 @@ def test_the_best_that_the_machine_can_do(machine: pytest.MonkeyPatch) -> None:
     assert session().banner.startswith("live · the lab without root")
     can(machine, loopback=YES)
     assert session().banner.startswith("loopback · routing daemons on 127.x")
-    assert session().banner.endswith("BIRD runs here and now.")
+    assert "BIRD runs here and now." in session().banner
     assert not session().live
     can(machine)
     assert session().banner.startswith("replay · this machine cannot do more: unshare is not installed")
     assert "each answer says which" in session().banner
+    assert "No cluster is asked: kubectl is not installed" in session().banner
+    assert "Network namespaces cannot be made here (unshare is not installed): sudo apt install" in session().banner
+
+
+def test_a_cluster_that_answers_is_taken_first(machine: pytest.MonkeyPatch) -> None:
+    """Where a context answers it is the mode, and what this machine can do stands beside it; said modes go before."""
+    machine.setattr(sessions, "reached", lambda context: (True, f"context {context} answers, 2 nodes"))
+    can(machine, user=YES)
+    assert session().banner.startswith("minikube · context minikube answers, 2 nodes\nYour cluster is asked by")
+    assert "beside it, live in namespaces" in session().banner
+    assert (session().mode, session().kernel, session().live) == ("minikube", "namespaces", True)
+    assert (session("namespaces").mode, session("replay").mode) == ("namespaces", "replay")
+    can(machine)
+    one = session("minikube", context="kind-x")
+    assert (one.context, one.kernel, one.live) == ("kind-x", "replay", False)
+    assert type(one.up("lab", "flannel-vxlan")) is Replay
+
+
+@pytest.mark.parametrize(("root", "loopback"), [(YES, NO), (NO, YES), (NO, NO)])
+def test_no_cluster_to_ask(root: Attempt, loopback: Attempt, machine: pytest.MonkeyPatch) -> None:
+    """Asked for, a cluster that does not answer is a sentence; not asked for, the banner says how to get one."""
+    can(machine, root=root, loopback=loopback)
+    with pytest.raises(CourseError, match=r"No cluster can be asked: kubectl is not installed.*can be pasted instead"):
+        session("minikube")
+    assert "No cluster is asked: kubectl is not installed (here)." in session().banner
+    assert session().minikube().evidence.startswith("documented")
 
 
 def test_what_is_said_is_taken(machine: pytest.MonkeyPatch) -> None:
@@ -64,7 +91,7 @@ def test_what_is_said_is_taken(machine: pytest.MonkeyPatch) -> None:
 def test_what_cannot_be(machine: pytest.MonkeyPatch) -> None:
     """An unknown mode, and one that the machine cannot run, get a sentence with the way out."""
     can(machine)
-    with pytest.raises(CourseError, match=r"no lab mode 'docker'; there are namespaces, loopback, replay"):
+    with pytest.raises(CourseError, match=r"no lab mode 'docker'; there are minikube, namespaces, loopback, replay"):
         session("docker")
     with pytest.raises(CourseError, match=r"unshare is not installed.*doctor.*session\(\"replay\"\) works everywhere"):
         session("namespaces")

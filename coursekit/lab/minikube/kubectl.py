@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import Any, TypeVar
@@ -23,6 +23,9 @@ _REFUSED = re.compile(r"(?im)^(error: .*|error from server.*|the connection to t
 _WIDE_POD = re.compile(
     r"(?P<name>\S+)\s+\d+/\d+\s+(?P<status>\S+)\s+\d+(?: \([^)]*\))?\s+\S+\s+(?P<ip>\S+)\s+(?P<node>\S+)"
 )
+_AWS_NAME = re.compile(r"ip-(\d+)-(\d+)-(\d+)-(\d+)(?:\..*)?")
+# Pods that have their node's address, where the output does not say so.
+_ON_THE_NODE = ("calico-node-", "kindnet-", "kube-flannel-", "kube-proxy-", "etcd-", "kube-apiserver-")
 _WIDE_NODE = re.compile(r"(?P<name>\S+)\s+(?P<status>\S+)\s+\S+\s+\S+\s+v\S+\s+(?P<ip>[\da-fA-F.:]+)\s")
 
 
@@ -78,6 +81,20 @@ def nodes(given: Given) -> tuple[KubeNode, ...]:
     return _each(given, "Node", command, _node)
 
 
+def nodes_of(pods: Iterable[KubePod]) -> tuple[KubeNode, ...]:
+    """Return the nodes that pods tell of: a daemon's pod has its node's address, and a name as AWS gives holds it."""
+    found: dict[str, KubeNode] = {}
+    for pod in pods:
+        daemon = pod.host_network or (pod.host_network is None and pod.name.startswith(_ON_THE_NODE))
+        if daemon and pod.address is not None:
+            found[pod.node] = KubeNode(pod.node, pod.address)
+        elif named := _AWS_NAME.fullmatch(pod.node):
+            found.setdefault(pod.node, KubeNode(pod.node, ip_address(".".join(named.groups()))))
+    if not found:
+        raise CourseError("No pod tells its node's address; give nodes=`kubectl get nodes -o json` too.")
+    return tuple(found.values())
+
+
 def pods(given: Given) -> tuple[KubePod, ...]:
     """Read `kubectl get pods -o json` or `kubectl get pods -o wide` (with or without -A)."""
     command = "kubectl get pods -A -o json"
@@ -89,9 +106,14 @@ def pods(given: Given) -> tuple[KubePod, ...]:
 
 
 def pools(given: Given) -> tuple[Pool, ...]:
-    """Read `kubectl get ippools -o json`; a cluster without Calico has no such resource, and that gives no pools."""
+    """Read `kubectl get ippools -o json` or the table of `calicoctl get ippools -o wide`.
+
+    A cluster without Calico has no such resource, and that gives no pools.
+    """
     if isinstance(given, str) and "doesn't have a resource type" in given:
         return ()
+    if _table(given, "IPIPMODE"):
+        return tuple(_pool_row(line) for line in str(given).strip().splitlines()[1:])
     return _each(given, "IPPool", "kubectl get ippools -o json", _pool)
 
 
@@ -128,6 +150,15 @@ def _pool(row: Mapping[str, Any], command: str) -> Pool:
             raise CourseError(f"IP pool {name}: {key} is {value!r}, not Never, CrossSubnet or Always.")
     return Pool(row["metadata"]["name"], ip_network(spec["cidr"]), modes["ipipMode"], modes["vxlanMode"],
                 bool(spec.get("natOutgoing")), int(spec.get("blockSize", 26)), bool(spec.get("disabled")))  # fmt: skip
+
+
+def _pool_row(line: str) -> Pool:
+    try:
+        name, cidr, nat, ipip, vxlan, disabled, *_ = line.split()
+        row = {"cidr": cidr, "natOutgoing": nat == "true", "ipipMode": ipip, "vxlanMode": vxlan}
+        return _pool({"metadata": {"name": name}, "spec": {**row, "disabled": disabled == "true"}}, "")
+    except ValueError:
+        raise CourseError(f"{line[:60]!r} is no row of `calicoctl get ippools -o wide`; paste it whole.") from None
 
 
 def _block(row: Mapping[str, Any], command: str) -> Block:

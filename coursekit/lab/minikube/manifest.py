@@ -11,6 +11,7 @@ import re
 from coursekit.cluster.model import Cluster
 
 IMAGE = "nicolaka/netshoot"
+_MAY = ", securityContext: {capabilities: {add: [NET_ADMIN, NET_RAW]}}"
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
@@ -33,10 +34,9 @@ def pod_name(name: str) -> str:
 
 def _yaml(name: str, node: str, on_the_node: bool) -> str:
     """Return one pod; the values are JSON strings, which YAML reads as they are."""
-    lines = ["apiVersion: v1", "kind: Pod", "metadata:", f"  name: {json.dumps(name)}", "  labels:", "    app: test"]
-    lines += ["spec:", f"  nodeName: {json.dumps(node)}"]
+    lines = ["apiVersion: v1", "kind: Pod", f"metadata: {{name: {json.dumps(name)}, labels: {{app: test}}}}"]
+    lines += ["spec:", f"  nodeName: {json.dumps(node)}", "  terminationGracePeriodSeconds: 0"]
     lines += ["  hostNetwork: true"] if on_the_node else []
-    lines += ["  terminationGracePeriodSeconds: 0", "  containers:", "  - name: netshoot", f"    image: {IMAGE}"]
-    lines += ['    command: ["sleep", "infinity"]']
-    lines += ["    securityContext: {capabilities: {add: [NET_ADMIN, NET_RAW]}}"] if on_the_node else []
+    may = _MAY if on_the_node else ""
+    lines += ["  containers:", f"  - {{name: netshoot, image: {IMAGE}, command: [sleep, infinity]{may}}}"]
     return "\n".join(lines) + "\n"

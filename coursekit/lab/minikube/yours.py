@@ -22,7 +22,7 @@ from coursekit.lab.minikube import kubectl
 from coursekit.lab.minikube.kubectl import Given, KubeNode, KubePod, Pool
 
 Rows = Mapping[str, str | HostTables]  # node -> `ip route`, or all its tables
-_DAEMONS = {"calico-node": "calico", "kube-flannel": "flannel", "kindnet": "kindnet"}
+DAEMONS = {"calico-node": "calico", "kube-flannel": "flannel", "kindnet": "kindnet"}
 
 
 def host_tables(text: str) -> dict[str, HostTables]:
@@ -31,14 +31,16 @@ def host_tables(text: str) -> dict[str, HostTables]:
     return parse_state_text("\n".join(kept))
 
 
-def cluster(nodes: Given, pods: Given, *, pools: Given | None = None, blocks: Given | None = None,
+def cluster(nodes: Given | None, pods: Given, *, pools: Given | None = None, blocks: Given | None = None,
             routes: Rows | None = None, subnet: str | None = None) -> Cluster:  # fmt: skip
     """Return the cluster that outputs of kubectl describe, for the model to compute with.
 
     `routes` are `ip route` (or all tables) of nodes; without them `subnet` tells the nodes' network, its first address
-    being the gateway. Pods on their node's own network are left out. CourseError says which output is missing.
+    being the gateway. Without `nodes` they are those that pods tell of (`kubectl.nodes_of`). Pods on their node's own
+    network are left out. CourseError says which output is missing.
     """
-    there, all_pods = kubectl.nodes(nodes), kubectl.pods(pods)
+    all_pods = kubectl.pods(pods)
+    there = kubectl.nodes(nodes) if nodes is not None else kubectl.nodes_of(all_pods)
     found = kubectl.pools(pools) if pools is not None else ()
     rows = {name: _rows(given) for name, given in (routes or {}).items()}
     if strangers := sorted(set(rows) - {node.name for node in there}):
@@ -69,7 +71,7 @@ def mode(*, pools: Iterable[Pool] | Given = (), pods: Iterable[KubePod] | Given 
     some = [pool for pool in _given(pools, kubectl.pools) if not pool.disabled]
     rows = [row for given in (routes or {}).values() for row in _rows(given)]
     names = [pod.name for pod in _given(pods, kubectl.pods)]
-    daemons = {cni for name in names for start, cni in _DAEMONS.items() if name.startswith(start)}
+    daemons = {cni for name in names for start, cni in DAEMONS.items() if name.startswith(start)}
     if some:
         pool = some[0]
         if len({(one.ipip, one.vxlan) for one in some}) > 1:
@@ -185,7 +187,7 @@ def _blocks(nodes: Iterable[KubeNode], pods: Iterable[KubePod], pools: tuple[Poo
         if not calico:
             found[node.name] |= {cidr for cidr in node.pod_cidrs if isinstance(cidr, IPv4Network)}
         homes = [pod.address for pod in pods if pod.node == node.name and isinstance(pod.address, IPv4Address)]
-        size = pools[0].block_size if pools else 24
+        size = pools[0].block_size if pools else 26 if calico else 24  # the defaults
         for address in homes if calico or not found[node.name] else ():
             if not any(address in block for block in found[node.name]):
                 found[node.name].add(IPv4Network(f"{address}/{size}", strict=False))

@@ -1,0 +1,148 @@
+"""A Kubernetes cluster as a lab: documented, pasted, or asked by a kubectl; the same tables and journeys of each."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from coursekit import CourseError, load_cluster, lookup, network, ping, recording
+from coursekit.lab.minikube import KubeLab, reached, runner
+from coursekit.lab.minikube.steps import TOPICS
+from coursekit.lab.session import session
+from tests.lab import documented, fake_kubectl
+
+
+@pytest.fixture
+def kubectl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Put a kubectl on the way that knows one cluster, in which nobody has made test pods yet."""
+    fake_kubectl.install(tmp_path, pods=False)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}/usr/bin:/bin")
+    monkeypatch.setattr(runner, "_LEAD", 0.0)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_documented_cluster_is_read_and_foretold() -> None:
+    """Calico's documentation tells three nodes, their blocks and pods; the model foretells its ping and its route."""
+    one = KubeLab()
+
+    assert one.mode == ("calico-bgp", "pool pool1: ipipMode Never, vxlanMode Never")
+    assert {(str(n.address), str(n.blocks[0])) for n in one.cluster.nodes} == {
+        ("172.31.37.123", "192.168.38.128/26"), ("172.31.40.217", "192.168.45.192/26"),
+        ("172.31.45.29", "192.168.60.64/26")}  # fmt: skip
+    said = one.said["ping"]
+    journey = one.ping("pingtest-b4b6f8cf-b5z78", "pingtest-b4b6f8cf-jmzq6")
+    reply = journey.reply.frames_at("pingtest-b4b6f8cf-b5z78:eth0")[0]
+    assert f"ttl={reply[14 + 8]}" in said, "the TTL of the reply, at byte 8 of its IPv4 header, is what was printed"
+    row = lookup(one.tables("ip-172-31-40-217").routes, "192.168.38.128").winner
+    assert f"via {row.via} dev {row.dev} " in one.said["route"]
+    assert one.evidence.startswith("documented · tigera/docs")
+
+
+def test_documented_answers_say_whose_they_are() -> None:
+    """A transcript has each command, what it answers, and below it the documented output with its own command."""
+    text = repr(KubeLab().ask("mode"))
+    assert "get ippools -o json\n[documented · tigera/docs, a cluster that is not yours · test-networking.mdx]" in text
+    assert "[$ calicoctl get ippools -o wide]\nNAME" in text
+    reach = repr(KubeLab().ask("reach"))
+    assert reach.count("documented") == reach.count("4 packets received") == 1, "the other ping was not documented"
+
+
+def test_every_command_of_the_lab_has_its_part() -> None:
+    """All steps of a lab are in a part; what the chapter types is among them; long inputs and outputs are cut."""
+    one = KubeLab("flannel")
+    shown = {topic: repr(one.ask(topic)) for topic in TOPICS}
+    assert sum(len(one.ask(topic).answers) for topic in TOPICS) == len(one.steps)
+    assert "minikube start --nodes 2 --cni=flannel" in shown["start"]
+    assert "# … and 3 pods more: script() has all\nEOF" in shown["pods"]
+    assert one.script().count("kind: Pod") == 4
+    assert "tcpdump -ni eth0 -c 5 'udp port 8472'" in shown["envelope"]
+    assert "# The same on minikube-m02, poda, podb." in shown["tables"]
+    assert "minikube delete" in shown["end"]
+    assert shown["mode"] == "", "flannel has no pools"
+    with pytest.raises(CourseError, match=r"no part 'stop'; there are start, pods, reach"):
+        one.ask("stop")
+
+
+def test_pasted_outputs_become_a_cluster() -> None:
+    """Pods and a route, or pods and a subnet, are enough; whole tables of all hosts are used as they are."""
+    wide = fake_kubectl.WIDE + "default a 1/1 Running 0 1s 10.244.0.5 ip-192-168-1-10 <none>\n"
+    wide += "default b 1/1 Running 0 1s 10.244.1.7 ip-192-168-1-11 <none>\n"
+    routes = {"ip-192-168-1-10": "default via 192.168.1.1 dev eth0\n192.168.1.0/24 dev eth0 proto kernel scope link src 192.168.1.10\n"
+              "10.244.1.0/26 via 192.168.1.11 dev tunl0 proto bird onlink"}  # fmt: skip
+    one = session("replay").minikube(pods=wide, routes=routes, nodes="")
+    assert (one.evidence, one.mode[0]) == ("captured · pasted", "calico-ipip")
+    assert [str(node.blocks[0]) for node in one.cluster.nodes] == ["10.244.0.0/26", "10.244.1.0/26"]
+    assert one.ping("a", "b").frames_at("ip-192-168-1-10:eth0")[0][23] == 4
+    with pytest.raises(CourseError, match="give pods="):
+        session("replay").minikube(routes=routes).cluster  # noqa: B018 - the property reads
+    with pytest.raises(CourseError, match="'podz' is no output that can be given; those are nodes, pods"):
+        session("replay").minikube(podz="x")
+    with pytest.raises(CourseError, match="No pod tells its node's address"):
+        session("replay").minikube(pods=documented.MINIKUBE_PODS, subnet="192.168.49.0/24").cluster  # noqa: B018
+
+
+def test_a_live_cluster_is_asked_and_driven(kubectl: Path) -> None:
+    """Pods are made, read and traced; tables are those of the hosts, journeys go by them; nothing is destroyed."""
+    one = session("minikube").minikube()
+    assert (one.evidence, one.mode[0], one.ask("start").answers) == (
+        "captured live · kubectl --context minikube", "calico-ipip", ())  # fmt: skip
+    with pytest.raises(CourseError, match=r"No pod on-minikube shows that node's tables yet: ask\('pods'\)"):
+        one.cluster  # noqa: B018 - the property reads
+
+    assert "captured live" in repr(one.ask("pods"))
+    assert (kubectl / "applied").read_text().count("kind: Pod") == 4
+    told = recording("calico-ipip").tables()
+    assert one.tables("minikube").routes == told["node1"].routes
+    assert [node.name for node in one.cluster.nodes] == ["minikube", "minikube-m02"]
+    journey = one.ping("pod-a", "pod-b")
+    model = ping(network(load_cluster("lab").with_profile("calico-ipip")), "podA", "podB")
+    assert [len(f) for f in journey.frames_at("minikube:eth0")] == [len(f) for f in model.frames_at("node1:eth0")] != []
+    assert journey.frames_at("minikube:eth0")[0][23] == 4
+    for topic in TOPICS[2:]:
+        assert not [a for a in one.ask(topic).answers if a.evidence in ("failed", "not run")], topic
+    assert "not run: it destroys" in repr(one.ask("end"))
+    assert "delete" not in (kubectl / "log").read_text()
+    assert "#minikube delete" not in one.script(), "nobody started this cluster here"
+    again = one.ask("tables")
+    assert len(again.answers) == 4
+    assert one.tables("pod-a").routes == told["podA"].routes, "read twice, held once"
+
+
+def test_what_fails_is_shown_and_ends_it(kubectl: Path) -> None:
+    """A command that fails shows its complaint, and those after it are not run."""
+    one = KubeLab(live=True)
+    (kubectl / "kubectl").write_text("#!/bin/sh\necho 'pods \"pod-a\" not found' >&2; exit 1\n")
+    first, *others = one.ask("reach").answers
+    assert (first.evidence, "pods \"pod-a\" not found" in first.text) == ("failed", True)
+    assert [a.evidence for a in others] == ["not run"] * 2
+
+
+def test_another_context_is_asked_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any context can be asked, whatever its name, and no command goes to another."""
+    name = "arn:aws:eks:eu-west-1:1234:cluster/x"
+    fake_kubectl.install(tmp_path, context=name)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}/usr/bin:/bin")
+    assert reached(name) == (True, f"context {name} answers, 2 nodes")
+    one = session("minikube", context=name).minikube()
+    one.ask("tables")
+    assert one.ping("pod-a", "pod-b").outcome.kind == "delivered"
+    assert all(line.startswith(f"--context {name} ") for line in (tmp_path / "log").read_text().splitlines())
+
+
+@pytest.mark.parametrize(("body", "says"), [
+    ("echo 'The connection to the server 192.168.49.2:8443 was refused' >&2; exit 1", "8443 was refused"),
+    ("echo '{'", "context minikube does not answer"),
+])  # fmt: skip
+def test_a_cluster_that_does_not_answer(body: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stopped cluster, and one that talks nonsense, are told in the banner's words."""
+    (tmp_path / "kubectl").write_text(f"#!/bin/sh\n{body}\n")
+    (tmp_path / "kubectl").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}/usr/bin:/bin")
+    there, said = reached()
+    assert not there
+    assert says in said
+    monkeypatch.setenv("PATH", str(tmp_path / "none"))
+    assert reached() == (False, "kubectl is not installed (minikube.sigs.k8s.io/docs/start)")
