@@ -6,6 +6,6 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def data_dir() -> Path:
-    """Return the folder that holds `clusters/`, `recordings/` and `bgp/`."""
+    """Return the folder that holds `clusters/`, `recordings/`, `documented/` and `bgp/`."""
     checkout = _PACKAGE.parent / "data"
     return checkout if (checkout / "clusters").is_dir() else _PACKAGE / "data"

@@ -70,8 +70,8 @@ def test_pasted_outputs_become_a_cluster() -> None:
     """Pods and a route, or pods and a subnet, are enough; whole tables of all hosts are used as they are."""
     wide = fake_kubectl.WIDE + "default a 1/1 Running 0 1s 10.244.0.5 ip-192-168-1-10 <none>\n"
     wide += "default b 1/1 Running 0 1s 10.244.1.7 ip-192-168-1-11 <none>\n"
-    routes = {"ip-192-168-1-10": "default via 192.168.1.1 dev eth0\n192.168.1.0/24 dev eth0 proto kernel scope link src 192.168.1.10\n"
-              "10.244.1.0/26 via 192.168.1.11 dev tunl0 proto bird onlink"}  # fmt: skip
+    rows = "default via 192.168.1.1 dev eth0", "192.168.1.0/24 dev eth0 proto kernel scope link src 192.168.1.10"
+    routes = {"ip-192-168-1-10": "\n".join([*rows, "10.244.1.0/26 via 192.168.1.11 dev tunl0 proto bird onlink"])}
     one = session("replay").minikube(pods=wide, routes=routes, nodes="")
     assert (one.evidence, one.mode[0]) == ("captured · pasted", "calico-ipip")
     assert [str(node.blocks[0]) for node in one.cluster.nodes] == ["10.244.0.0/26", "10.244.1.0/26"]
