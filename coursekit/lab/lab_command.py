@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +23,7 @@ from coursekit.lab.recording import recording, recordings
 from coursekit.paths import data_dir
 
 _AT_ONCE = 4  # scenarios side by side
-_ONE_GUEST = threading.Lock()  # it takes a whole processor, and more would miss their timers
+_GUESTS_AT_ONCE = max(1, (os.cpu_count() or 1) // 2)  # each takes a whole processor, and a late one misses timers
 _TRIES = 3  # where sessions come up in another order, other UPDATEs may be sent; once in three they are as recorded
 
 
@@ -60,8 +60,7 @@ def _cannot(scenario: Scenario, guest: Guest | None) -> str:
 def _take(scenario: Scenario, room: Path, guest: Guest | None) -> Take:
     """Run a scenario, in the guest if it needs another kernel."""
     if scenario.kernel and guest is not None:
-        with _ONE_GUEST:
-            return replace(take(scenario, room, guest.command()), kernel=guest.kernel)
+        return replace(take(scenario, room, guest.command()), kernel=guest.kernel)
     return take(scenario, room)
 
 
@@ -120,11 +119,16 @@ def _damaged(names: list[str], *, everything: bool) -> Any:
 
 def _side_by_side(do: Callable[[str], tuple[int, str]], names: list[str]) -> Iterator[tuple[int, str]]:
     """Yield what `do` gives for each name, in order; most of a scenario is waiting, so some run at the same time."""
-    pool = ThreadPoolExecutor(_AT_ONCE)
+    kernels = {name: name in scenarios() and bool(scenarios()[name].kernel) for name in names}
+    pools = {False: ThreadPoolExecutor(_AT_ONCE), True: ThreadPoolExecutor(_GUESTS_AT_ONCE)}
     try:
-        yield from pool.map(do, names)
+        for done in [pools[kernels[name]].submit(do, name) for name in names]:
+            yield done.result()
     finally:  # an interrupt too: what runs takes its lab down, what waits does not begin
-        pool.shutdown(cancel_futures=True)
+        for pool in pools.values():
+            pool.shutdown(wait=False, cancel_futures=True)
+        for pool in pools.values():
+            pool.shutdown()
 
 
 def _again(name: str, guest: Guest | None) -> tuple[int, str]:
