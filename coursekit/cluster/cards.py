@@ -13,6 +13,8 @@ from coursekit.cluster.options import suggestion
 from coursekit.errors import CourseError
 from coursekit.paths import data_dir
 
+_LINE = 96  # columns
+
 
 @dataclass(frozen=True)
 class Card:
@@ -39,13 +41,23 @@ class Card:
                 said += [f"  ! first {reason}" for reason in verdict.first]
             else:
                 said += [f"✗ {name}: {reason}" for reason in verdict.out]
-        missed = [name for name in choice.remaining if name not in names]
-        if missed:
-            said.append(f"also right here: {', '.join(missed)}")
+        free = [name for name in choice.unconditional if name not in names]
+        bound = [name for name in choice.remaining if name not in (*names, *free)]
+        said += _listed("also right here", free) + _listed("also right, on a condition", bound)
         return said
 
     def __str__(self) -> str:
         return f"{self.name}. {self.story}"
+
+
+def _listed(what: str, names: list[str]) -> list[str]:
+    """Return "what: name, name" in lines short enough for a notebook; names stay whole."""
+    lines = [f"{what}:"] if names else []
+    for name in names:
+        if len(lines[-1]) + len(name) > _LINE:
+            lines.append("   ")
+        lines[-1] += f" {name}" + ("" if name == names[-1] else ",")
+    return lines
 
 
 @cache

@@ -72,8 +72,7 @@ class BgpForm(Form):
         self.fails = dropdown("Then fails", [NOTHING], NOTHING)
         self.death = dropdown("How a router fails", list(DEATHS), next(iter(DEATHS)))
         self.back = dropdown("It comes back", list(_BACK), "yes")
-        self.design.layout.width = "27em"
-        self.death.layout.width, self.back.layout.width = "23em", "12em"
+        self.design.layout.width, self.back.layout.width = "27em", "12em"
         super().__init__(design=self.design, nodes=self.nodes, fails=self.fails, death=self.death, back=self.back)
 
     def answer(self) -> tuple[list[str], list[View]]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from coursekit.cluster.choice import QUESTIONS, Choice, choose
-from coursekit.cluster.firewall import BGP_PORT, allows
+from coursekit.cluster.choice import QUESTIONS, Choice, choose, documented
+from coursekit.cluster.firewall import BGP_PORT, Allow, allows
 from coursekit.cluster.model import Cluster
 from coursekit.cluster.modes import MODES, Trial, trial
 from coursekit.cluster.path import Journey
@@ -52,9 +53,9 @@ def _setup(tried: Trial) -> Row:
     node, blocks = tried.tables[first.name], {block for other in cluster.nodes[1:] for block in other.blocks}
     device = cluster.profile.device
     tunnel = sum(n.dev == device for n in node.neighbours) + sum(e.dev == device for e in node.fdb)
-    sessions = sum(len(rule.pairs) // 2 for rule in allows(cluster, tried.tables) if rule.port == BGP_PORT)
     routes = sum(row.dst in blocks for row in node.routes)
-    return [routes, tunnel, device or "", len(tried.router_rows), sessions or ""]
+    return [routes, tunnel, device or "", len(tried.router_rows),
+            _sessions(allows(cluster, tried.tables))]  # fmt: skip
 
 
 def _clouds(tried: Trial) -> Row:
@@ -74,7 +75,16 @@ def _conditions() -> Iterator[str]:
     for cloud in _named_clouds():
         for verdict in choose(cloud=cloud).verdicts:
             for reason in verdict.out or verdict.first:
-                yield f"{cloud} {'✗' if verdict.out else '✓ if'}: {reason.sentence}"
+                yield f"{cloud} {'✗' if verdict.out else '✓ if'}: {reason.sentence} ({_short(reason.source)})"
+    data = documented()
+    for own in data["own"]:
+        yield f"{own['cloud']} itself: {own['sentence']} ({_short(data['sources'][own['source']])})"
+
+
+def _short(source: str) -> str:
+    """Return who says it and when: "tigera/docs, faq.mdx, 2026-08-21"."""
+    dates = re.findall(r"\d{4}-\d\d-\d\d", source)
+    return f"{source.split()[0]}, {source.rpartition('/')[2]}, {dates[-1]}"
 
 
 def _everything(tried: Trial) -> Row:
@@ -83,10 +93,24 @@ def _everything(tried: Trial) -> Row:
     lost = tried.failed
     share = "" if lost else f"{100 * goodput(tried.cluster.profile.encapsulation, mtu=_mtu(tried)).share:.1f} %"
     ipv6 = "no" if choose(pods_ipv6="yes")[tried.mode.name].out else "yes"
+    needed = allows(tried.cluster, tried.tables)
     return [
         " / ".join(carried), tried.lost_mtu, share, f"lost at {lost.outcome.last_seen}" if lost else "yes",
+        [rule.name + (" of pods" if rule.pods else "") for rule in needed], _plain_at(tried), _sessions(needed),
         "yes" if tried.router_rows else "no", ipv6,
     ]  # fmt: skip
+
+
+def _plain_at(tried: Trial) -> list[str]:
+    """Return where the first node shows tcpdump a pod's packet without an envelope, of its ways to other nodes."""
+    bpf, first = f"net {tried.cluster.pod_network}", tried.cluster.nodes[0].name
+    seen = [watch(journey, [bpf]) for journey in tried.journeys.values()]
+    devices = (tried.cluster.profile.device, "eth0")
+    return [dev for dev in devices if any(at.get(f"{first}:{dev}", {}).get(bpf) for at in seen)]
+
+
+def _sessions(needed: Iterable[Allow]) -> int | str:
+    return sum(len(rule.pairs) // 2 for rule in needed if rule.port == BGP_PORT) or ""
 
 
 def _mtu(tried: Trial) -> int:
@@ -101,6 +125,7 @@ ASPECTS: Mapping[str, tuple[tuple[str, ...], Callable[[Trial], Row]]] = {
     ),
     "clouds": (_named_clouds(), _clouds),
     "everything": (
-        ("carried", "less MTU", "goodput", "reaches every node", "pods known to the router", "IPv6 pods"), _everything,
+        ("carried", "less MTU", "goodput", "reaches every node", "firewalls pass", "plain for tcpdump at", "BGP sessions",
+         "router knows pods", "IPv6 pods"), _everything,
     ),
 }  # fmt: skip

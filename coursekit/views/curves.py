@@ -151,8 +151,8 @@ def _rows(data: dict[str, Any]) -> Iterator[list[str]]:
 
 
 def _number(value: float) -> str:
-    """Return a whole number whole, and any other with one decimal or three digits."""
-    return f"{value:.0f}" if value == int(value) else f"{value:.3g}" if abs(value) < 10 else f"{value:.1f}"
+    """Return a whole number whole, its thousands apart, and any other with one decimal or three digits."""
+    return f"{value:,.0f}" if value == int(value) else f"{value:.3g}" if abs(value) < 10 else f"{value:.1f}"
 
 
 def _cut(text: str, width: int) -> str:

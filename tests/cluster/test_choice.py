@@ -110,7 +110,7 @@ def test_every_reason_says_its_evidence() -> None:
                         assert re.fullmatch(r"data/clusters/[\w-]+\.toml", reason.source)
                     else:
                         assert reason.evidence == "documented"
-                        assert re.search(r"^\S+/\S+ [0-9a-f]{7} \(.*\d{4}-\d\d-\d\d\), \S+$", reason.source)
+                        assert re.search(r"^(\S+/\S+ [0-9a-f]{7}|docs\S+) \(.*\d{4}-\d\d-\d\d\), \S+$", reason.source)
 
 
 def test_documented_rules_are_all_in_use() -> None:
@@ -164,7 +164,13 @@ def test_judging_picks() -> None:
     assert said[0] == "✗ calico-ipip: protocol 4: it needs protocol 4 (IPIP) from node to node (computed)"
     assert said[1] == "✓ calico-vxlan: nothing rules it out; let UDP 4789 pass; 50 bytes less MTU"
     assert said[2].startswith("also right here: flannel-vxlan, flannel-vxlan DirectRouting")
-    assert any(line.startswith("  ! first one subnet:") for line in card("Mixed").judge("host-gw"))
+    mixed = card("Mixed")
+    assert any(line.startswith("  ! first one subnet:") for line in mixed.judge("host-gw"))
+    free, _, bound = " ".join(mixed.judge("host-gw")[-4:]).partition("also right, on a condition: ")
+    assert free.rstrip().endswith("also right here: flannel-vxlan, calico-vxlan")
+    conditional = set(mixed.choice.remaining) - {*mixed.choice.unconditional, "host-gw"}
+    assert set(re.split(r",\s+", bound)) == conditional
+    assert max(map(len, mixed.judge([]))) <= 120
     everything = card("Home lab")
     assert not any("also right" in line for line in everything.judge(everything.choice.remaining))
 

@@ -34,7 +34,7 @@ def test_table() -> None:
     rows = [[cell.text for cell in row.all("th") + row.all("td")] for row in read(VIEW.figure()).all("tr")]
     assert rows == [
         ["size, bytes", "VXLAN", "IPIP", "native"], ["84", "37.3", "19.2", "0"], ["400", "11.1", "–", "–"],
-        ["1400", "3.4", "1.41", "–"],
+        ["1,400", "3.4", "1.41", "–"],
     ]  # fmt: skip
 
 
@@ -46,7 +46,7 @@ def test_text() -> None:
         "  size, bytes  VXLAN  IPIP  native",
         "           84   37.3  19.2       0",
         "          400   11.1     –       –",
-        "         1400    3.4  1.41       –",
+        "        1,400    3.4  1.41       –",
     ]
 
 
