@@ -28,13 +28,14 @@ class ChoiceForm(Form):
         self.ask = {q.key: dropdown(q.text, [UNASKED, *q.answers], UNASKED) for q in QUESTIONS.values()}
         self._dealt = NO_CARD
         super().__init__(card=self.card, **self.ask)
-        self.children[0].layout = W.Layout(
+        asked, shown = self.children
+        asked.children = tuple(self.ask.values())
+        self.children = (self.card, asked, shown)  # a card's name is longer than any answer
+        asked.layout = W.Layout(
             display="grid", grid_template_columns="repeat(auto-fit, minmax(38em, 1fr))", grid_gap="2px 12px"
         )
-        for control in self.controls.values():  # "auto" fills the cell; with 100 % its margins would stick out
+        for control in self.ask.values():  # "auto" fills the cell; with 100 % its margins would stick out
             control.layout.width, control.style.description_width = "auto", "26em"
-        self.card.layout.grid_column = "1 / -1"
-        self.card.layout.max_width = "52em"
         if first is not None:
             self.card.value = card(first).name
 

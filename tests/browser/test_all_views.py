@@ -69,6 +69,20 @@ PALE = """cell => {
     }
     return [seen, pale];
 }"""
+# Drop-downs of a cell that stick out of its output, or whose widest answer does not fit in them.
+CUT = """cell => {
+    const pen = document.createElement('canvas').getContext('2d');
+    const wide = (select, css) => Math.max(...[...select.options].map(option => {
+        pen.font = css.font;
+        return pen.measureText(option.text).width;
+    }));
+    return [...cell.querySelectorAll('.ck-form select')].filter(select => {
+        const css = getComputedStyle(select), room = select.clientWidth
+            - parseFloat(css.paddingLeft) - parseFloat(css.paddingRight);
+        const edge = select.closest('.jp-OutputArea-output').getBoundingClientRect().right;
+        return select.getBoundingClientRect().right > edge || wide(select, css) > room;
+    }).map(select => `${select.parentNode.innerText.split('\\n')[0]}: ${select.value}`);
+}"""
 PICTURES = "cell => [...cell.querySelectorAll('.ck img')].every(image => image.complete && image.naturalWidth > 0)"
 
 
@@ -80,14 +94,14 @@ def cells() -> list[str]:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_view_is_readable(lab: Lab, page: Any, cells: list[str], theme: str, tmp_path: Path) -> None:
-    """In either theme all text stands out 4.5 : 1, the console is quiet and nothing is fetched from elsewhere."""
+    """In either theme all text stands out 4.5 : 1, no drop-down cuts an answer, the console is quiet and nothing is fetched from elsewhere."""
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     lab.write("all.ipynb", *cells)
     lab.open(page, "all.ipynb", dark=theme == "dark")
     page.wait_for_selector(".ck-on")
     page.wait_for_timeout(1000)
-    pale = []
+    pale, cut = [], []
     for number, name in enumerate(VIEWS, 1):
         cell = page.locator(".jp-Cell").nth(number)
         cell.scroll_into_view_if_needed()
@@ -95,8 +109,10 @@ def test_every_view_is_readable(lab: Lab, page: Any, cells: list[str], theme: st
         seen, faults = cell.evaluate(PALE)
         assert seen > 8, name
         pale += faults
+        cut += cell.evaluate(CUT)
     print(f"screenshots in {tmp_path}")
     assert pale == []
+    assert cut == []
     assert page.problems == []
     assert [url for url in asked if not url.startswith((lab.url, "data:", "blob:"))] == []
 
