@@ -125,7 +125,7 @@ ASPECTS: Mapping[str, tuple[tuple[str, ...], Callable[[Trial], Row]]] = {
     ),
     "clouds": (_named_clouds(), _clouds),
     "everything": (
-        ("carried", "less MTU", "goodput", "reaches every node", "firewalls pass", "plain for tcpdump at", "BGP sessions",
-         "router knows pods", "IPv6 pods"), _everything,
+        ("carried", "less MTU", "goodput", "reaches every node", "firewalls pass", "plain for tcpdump at",
+         "BGP sessions", "router knows pods", "IPv6 pods"), _everything,
     ),
 }  # fmt: skip

@@ -94,7 +94,7 @@ def cells() -> list[str]:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_view_is_readable(lab: Lab, page: Any, cells: list[str], theme: str, tmp_path: Path) -> None:
-    """In either theme all text stands out 4.5 : 1, no drop-down cuts an answer, the console is quiet and nothing is fetched from elsewhere."""
+    """In either theme all text stands out 4.5 : 1, no drop-down cuts an answer, and nothing comes from elsewhere."""
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     lab.write("all.ipynb", *cells)

@@ -79,15 +79,17 @@ PINS: tuple[Pin, ...] = (
     Pin("06", "explain-plain-tor", "b) {}, Node 2", next_hop),
     Pin("06", "explain-direct", "in another AS, {}", lambda: TOR_AS),
     Pin("06", "explain-one-as", "AS_PATH {}; Node 1", refused),
+    Pin("06", "explain-one-as", "one hop more, TTL {}",
+        lambda: re.search(r"ttl=(\d+)", recording("bgp-tor-one-as").output("ping"))[1]),  # type: ignore[index]
     Pin("06", "explain-counts", "{}, {}, {:,}", lambda: tuple(cost(n).sessions for n in (3, 10, 100))),
-    Pin("06", "explain-counts", "cuts {:,} to {:,}",
-        lambda: (5000 * (cost(200).sessions * 2 // 200 + 4800) // 2, cost(5000, 1).sessions)),
-    Pin("06", "explain-counts", "more than {} that", lambda: "double" if cost(100, 2).updates > 2 * cost(100, 1).updates
+    Pin("06", "explain-counts", "At {:,} nodes a reflector cuts {:,} to {:,}",
+        lambda: (cost(5000, 1).sessions, 5000 * (cost(200).sessions * 2 // 200 + 4800) // 2, cost(5000, 1).sessions)),
+    Pin("06", "explain-counts", "more than {} them", lambda: "double" if cost(100, 2).updates > 2 * cost(100, 1).updates
         else "not double"),
     Pin("06", "explain-deaths", "Here it was {} s", lambda: configured("cable", "hold time")),
     Pin("06", "explain-deaths", "BIRD's default is {} s", lambda: HOLD_TIME),
-    Pin("06", "explain-deaths", "With {} reflectors most",
-        lambda: WORDS[max(range(3), key=lambda reflectors: death(100, reflectors))]),
+    Pin("06", "prove", "{} reflectors say most",
+        lambda: WORDS[max(range(3), key=lambda reflectors: death(100, reflectors))].capitalize()),
     Pin("06", "explain-deaths", "takes about {}", lambda: WORDS[round(float(waited("cable-bfd")))]),
     Pin("06", "explain-deaths", "here for {} s, in Calico for {} s",
         lambda: (round(float(waited("killed-restart"))), RESTART_TIME)),
