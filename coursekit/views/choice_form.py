@@ -22,15 +22,17 @@ class ChoiceForm(Form):
     `choice` is what follows. From Python: `form.ask["one_subnet"].value = "no"`, `form.card.value = "Home lab"`.
     """
 
+    children: Any  # ipywidgets' trait
+
     def __init__(self, first: str | None = None) -> None:
         self.choice: Choice | None = None
         self.card = dropdown("Card", [NO_CARD, *(c.name for c in cards())], NO_CARD)
         self.ask = {q.key: dropdown(q.text, [UNASKED, *q.answers], UNASKED) for q in QUESTIONS.values()}
         self._dealt = NO_CARD
         super().__init__(card=self.card, **self.ask)
-        asked, shown = self.children
+        asked = self.children[0]
         asked.children = tuple(self.ask.values())
-        self.children = (self.card, asked, shown)  # a card's name is longer than any answer
+        self.children = (self.card, *self.children)  # a card's name is longer than any answer
         asked.layout = W.Layout(
             display="grid", grid_template_columns="repeat(auto-fit, minmax(38em, 1fr))", grid_gap="2px 12px"
         )

@@ -105,7 +105,7 @@ def _plain_at(tried: Trial) -> list[str]:
     """Return where the first node shows tcpdump a pod's packet without an envelope, of its ways to other nodes."""
     bpf, first = f"net {tried.cluster.pod_network}", tried.cluster.nodes[0].name
     seen = [watch(journey, [bpf]) for journey in tried.journeys.values()]
-    devices = (tried.cluster.profile.device, "eth0")
+    devices = [device for device in (tried.cluster.profile.device, "eth0") if device]
     return [dev for dev in devices if any(at.get(f"{first}:{dev}", {}).get(bpf) for at in seen)]
 
 
