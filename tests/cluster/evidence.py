@@ -99,9 +99,7 @@ class Evidence:
         if "icmp-type fragmentation-needed -j DROP" in setup:
             filters["node2"] = [Filter("output", ICMP, icmp=(3, 4))]
         masquerade = {"node1": [Masquerade(POD_NETWORK, device="eth0")]} if "MASQUERADE" in setup else {}
-        # the host that recorded these ran bridge netfilter: its switch fragments what a port cannot take
-        switches = ["router"] if "router" in self.tables else []
-        return network_from_tables(self.tables, filters=filters, masquerade=masquerade, bridge_netfilter=switches)
+        return network_from_tables(self.tables, filters=filters, masquerade=masquerade)
 
     def runs(self) -> list[Run]:
         """The pings of the recording, in order."""

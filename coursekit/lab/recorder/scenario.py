@@ -57,7 +57,6 @@ class Scenario:
     options: Mapping[str, Any] = field(default_factory=dict)
     changes: Mapping[str, Any] = field(default_factory=dict)  # of the cluster: pod_mtu, tunnel_mtu
     faults: tuple[Mapping[str, Any], ...] = ()
-    settings: Mapping[str, str] = field(default_factory=dict)  # by name under /proc/sys/net
     kernel: str = ""  # "debian": one that has ipip; "" any
     offload: bool = False
     race: bool = False  # which of several equal paths comes first differs, and the UPDATEs with it

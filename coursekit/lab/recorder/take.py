@@ -48,7 +48,7 @@ def take(scenario: Scenario, room: Path, started_by: Sequence[str] = ()) -> Take
     Raises CourseError where the lab cannot run, a program is missing, or a step does not fit.
     """
     routes = "left" if scenario.bgp else "typed" if scenario.kernel else "learned"
-    with Lab(scenario.made(), scenario.settings or None, routes=routes, started_by=started_by) as net:
+    with Lab(scenario.made(), routes=routes, started_by=started_by) as net:
         for fault in scenario.broken():
             net.break_(fault)
         if scenario.offload:
