@@ -95,10 +95,14 @@ def _everything(tried: Trial) -> Row:
     ipv6 = "no" if choose(pods_ipv6="yes")[tried.mode.name].out else "yes"
     needed = allows(tried.cluster, tried.tables)
     return [
-        " / ".join(carried), tried.lost_mtu, share, f"lost at {lost.outcome.last_seen}" if lost else "yes",
+        " / ".join(carried), tried.lost_mtu, share, f"lost at {_host(lost)}" if lost else "yes",
         [rule.name + (" of pods" if rule.pods else "") for rule in needed], _plain_at(tried), _sessions(needed),
         "yes" if tried.router_rows else "no", ipv6,
     ]  # fmt: skip
+
+
+def _host(lost: Journey) -> str:
+    return (lost.outcome.last_seen or "").partition(":")[0]
 
 
 def _plain_at(tried: Trial) -> list[str]:
