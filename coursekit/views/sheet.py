@@ -77,7 +77,9 @@ def _lines(cell: Any) -> list[str]:
 def _fit(columns: list[list[str]], room: int) -> list[int]:
     """Return widths: the widest columns are narrowed until a row fits, names last, and to the longest word first."""
     widths = [max(map(len, lines), default=0) for lines in columns]
-    words = [max((len(word) for line in lines for word in line.split()), default=0) for lines in columns]
+    # A word that can be the first of a further line has a blank before it there.
+    words = [max((len(word) + (i > 0) for line in lines for i, word in enumerate(line.split())), default=0)
+             for lines in columns]  # fmt: skip
     for least in [max(widths[0], words[0]), *words[1:]], words, [_LEAST] * len(columns):
         while sum(widths) + 2 * (len(widths) - 1) > room:
             wide = [i for i in range(len(widths)) if widths[i] > least[i]]
