@@ -114,7 +114,7 @@ class Session:
 
         Outputs that are given (`nodes=`, `pods=`, `pools=`, `blocks=`, `tables=`, `routes=`, `subnet=`) come first.
         """
-        given = {key: text for key, text in given.items() if text}
+        given = {key: text for key, text in given.items() if (text.strip() if isinstance(text, str) else text)}
         if self.mode == MINIKUBE and not given:
             return KubeLab(cni, context=self.context, live=True)
         return KubeLab(cni, **given)

@@ -124,6 +124,16 @@ class KubeLab:
             routes=self._routes(), subnet=self.said.get("subnet"),
         )  # fmt: skip
 
+    @property
+    def pair(self) -> tuple[str, str]:
+        """Two pods on two nodes, test pods or pods whose tables were read first; CourseError where there are none."""
+        real, pods = self._tables(), self.cluster.pods
+        first = sorted(pods, key=lambda pod: pod.name not in real)
+        for other in first[1:]:
+            if other.node != first[0].node:
+                return first[0].name, other.name
+        raise CourseError(f"Two pods on two nodes are needed; there are {', '.join(p.name for p in pods) or 'none'}.")
+
     def network(self) -> Network:
         """Return the network by the tables that were read from every node, else by those that the model works out."""
         cluster, real = self.cluster, self._tables()

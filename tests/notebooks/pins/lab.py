@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from coursekit import ENCAPSULATIONS, inner_mtu, largest_ping, load_cluster, network, overhead, recording, traceroute
+from coursekit import (
+    ENCAPSULATIONS,
+    inner_mtu,
+    largest_ping,
+    load_cluster,
+    lookup,
+    network,
+    overhead,
+    recording,
+    traceroute,
+)
+from coursekit.lab.minikube import KubeLab
 from coursekit.lab.session import Session, captured
 
 from .pin import Pin, plain_ping, vxlan_ping
@@ -37,6 +48,18 @@ def gained() -> int:
     return len(seen["node1:eth0"].frames[0].data) - len(seen["node1:flannel.1"].frames[0].data)
 
 
+def documented() -> tuple[int, str]:
+    """Return what the model works out for the documented cluster: the TTL of a reply, the next hop to a pod."""
+    one = KubeLab()
+    here, there = one.pair
+    reply = one.ping(here, there).reply
+    assert reply is not None
+    ttl = reply.frames_at(f"{here}:eth0")[0][14 + 8]
+    row = lookup(one.tables(one.cluster.pod(there).node).routes, one.cluster.pod(here).address).winner
+    assert row is not None
+    return ttl, str(row.via)
+
+
 PINS: tuple[Pin, ...] = (
     Pin("08", "explain-connectivity", "{} lines, and no node. {} is Node 2", lambda: (NUMBERS[len(hops())], hops()[1])),
     Pin("08", "explain-mtu", "Add {} bytes", headers),
@@ -44,6 +67,7 @@ PINS: tuple[Pin, ...] = (
     Pin("08", "explain-points", "the frame gains {} bytes", gained),
     Pin("08", "what-holds", "{} bytes against {}",
         lambda: (overhead(ENCAPSULATIONS["flannel-vxlan"]), overhead(ENCAPSULATIONS["calico-ipip"]))),
+    Pin("08", "your-cluster", "`ttl={}` and `via {}` are what its documentation printed", documented),
     Pin("08", "explain-points", "gains {} bytes", lambda: vxlan_ping() - plain_ping()),
     Pin("08", "predict-mode", "udp port {}", lambda: next(port for port in (8472, 4789) if not silent(port))),
 )  # fmt: skip
