@@ -90,6 +90,9 @@ def _session(end: Neighbour, addresses: dict[str, str]) -> Iterator[str]:
         yield "      for int one in turned do again = prepend(again, one);"
         yield "      bgp_path = again;"
     yield from (f"      bgp_path.prepend({asn});" for _ in range(options.prepend))
+    # Multihop, as sessions on a loopback must be, BIRD never keeps a third party's next hop; set by hand it stays.
+    yield from (f'      if proto = "{protocol(other.session)}" then bgp_next_hop = bgp_next_hop;'
+                for other in end.speaker.neighbours if _keeps_next_hop(end, other))  # fmt: skip
     for prefix, attributes in end.speaker.own.items():
         yield f"      if source = RTS_STATIC && net = {prefix} then {{"
         yield f"        bgp_origin = ORIGIN_{attributes.origin.upper()};"
@@ -102,6 +105,14 @@ def _session(end: Neighbour, addresses: dict[str, str]) -> Iterator[str]:
         yield "      }"
     yield "      if source = RTS_STATIC || source = RTS_BGP then accept; reject; };"
     yield "  };\n}"
+
+
+def _keeps_next_hop(end: Neighbour, other: Neighbour) -> bool:
+    """Return whether BIRD would pass on NEXT_HOP as it came: between single-hop eBGP sessions on one subnet."""
+    igp, name = end.speaker.igp, end.speaker.name
+    shared = igp.connected(name, end.peer.address)
+    return (end.peer.external and other.peer.external and not end.options.next_hop_self and shared is not None
+            and igp.connected(name, other.peer.address) is shared)  # fmt: skip
 
 
 _ROUTE = re.compile(r"^(\S+)\s+(unicast|unreachable|blackhole)\s+\[(\S+)")

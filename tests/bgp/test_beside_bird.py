@@ -14,6 +14,7 @@ from coursekit.bgp import loopback
 from coursekit.bgp.bird import configuration, protocol
 from coursekit.bgp.loopback import Birds
 from coursekit.bgp.profiles import HISTORY
+from coursekit.bgp.scenario import take
 from coursekit.bgp.scenario_file import load, parse
 from coursekit.bgp.simulation import Simulation
 from coursekit.paths import data_dir
@@ -108,3 +109,32 @@ def test_med_without_its_option_depends_on_who_came_first(deterministic: str, mo
     with ThreadPoolExecutor(len(orders)) as pool:
         best = list(pool.map(_in_order, (247, 246, 244), orders))
     assert sorted(best) == (["p2", "p2", "p2"] if deterministic == "on" else ["p1", "p2", "p3"])
+
+
+POLICIES = lan(
+    {"e": 65002, "b": 65001, "x": 65003, "y": 65004}, {"e b": PEERS, "b x": PEERS, "e y": PEERS, "y x": PEERS}, ["e"],
+    [[{"op": "set_session_opt", "session": "s1", "side": "a", "opt": "prepend", "value": 2}],
+     [{"op": "set_session_opt", "session": "s1", "side": "b", "opt": "local_pref_in", "value": 150}],
+     [{"op": "set_session_opt", "session": "s1", "side": "a", "opt": "next_hop_self", "value": True}],
+     [{"op": "set_session_opt", "session": "s1", "side": "b", "opt": "max_as_path_in", "value": 3}]])  # fmt: skip
+
+
+@pytest.mark.tool("bird")
+def test_policies_changed_in_mid_run_on_one_lan() -> None:
+    """ASes on one LAN pass on a third party's next hop, and what changes after a change of policy is the same."""
+    (scenario,) = parse(POLICIES)
+    simulation = scenario.simulation("bird")
+    scenario.start(simulation)
+    simulation.run()
+    seen = []
+    with Birds(simulation) as birds:
+        for step in scenario.steps:
+            take(simulation, step.actions)
+            simulation.run()
+            birds.follow()
+            assert birds.differences() == [], step.name
+            best = simulation.speakers["x"].loc_rib[P].best
+            assert best
+            seen.append((best.source, len(best.attributes.as_path), best.attributes.next_hop))
+    assert seen == [("b", 2, "10.0.0.1"), ("y", 2, "10.0.0.1"), ("b", 4, "10.0.0.1"), ("b", 4, "10.0.0.2"),
+                    ("y", 2, "10.0.0.1")]  # fmt: skip
