@@ -315,7 +315,8 @@ class _Recorder:
     def _state(self) -> dict[str, dict[str, bool]]:
         simulation = self.simulation
         return {
-            "sessions": {name: a.up and b.up for name, (a, b) in simulation.sessions.items()},
+            # After a silent death one end still takes the session for Established, until its hold timer runs out.
+            "sessions": {name: a.up or b.up for name, (a, b) in simulation.sessions.items()},
             "routers": {name: speaker.up for name, speaker in simulation.speakers.items()},
             "links": {name: subnet.up for name, subnet in simulation.igp.subnets.items()},
         }

@@ -125,7 +125,7 @@ def _session(scenario: Scenario, run: Trace, place: int) -> dict[str, Any]:
         "id": session.id, "a": session.a, "b": session.b,
         "kind": "iBGP" if asn[session.a] == asn[session.b] else "eBGP",
         "client": (session.b if session.a_opts.rr_client else session.a if session.b_opts.rr_client else ""),
-        "up": a.up and b.up,
+        "up": a.up or b.up,  # as the trace has it
     }  # fmt: skip
 
 

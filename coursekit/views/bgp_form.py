@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 import ipywidgets as W  # noqa: N812
 
+from coursekit.bgp.profiles import PROFILES
+from coursekit.bgp.profiles import profile as named
 from coursekit.bgp.scenario import Scenario
 from coursekit.cluster.model import Cluster, Node, load
 from coursekit.cluster.peering import scenario
@@ -58,13 +60,13 @@ DESIGNS = {
 
 
 class BgpForm(Form):
-    """A design, a number of nodes, and what fails and comes back: the run. `run` is the last one, None after a problem.
+    """A design, nodes, whose BGP, what fails and comes back: the run. `run` is the last one, None after a problem.
 
     `fails` takes the name of a router, session or segment: `form.fails.value = "node2"`.
     """
 
     def __init__(self, n: int, cluster: Cluster, profile: str = "rfc") -> None:
-        self.cluster, self.profile = cluster, profile
+        self.cluster = cluster
         self.run: BgpView | None = None
         self.design = dropdown("Peering", list(DESIGNS), "full mesh")
         wide, words = W.Layout(width="9em"), {"description_width": "initial"}
@@ -72,8 +74,10 @@ class BgpForm(Form):
         self.fails = dropdown("Then fails", [NOTHING], NOTHING)
         self.death = dropdown("How a router fails", list(DEATHS), next(iter(DEATHS)))
         self.back = dropdown("It comes back", list(_BACK), "yes")
+        self.profile = dropdown("Whose BGP", list(PROFILES), named(profile).name)
         self.design.layout.width, self.back.layout.width = "27em", "12em"
-        super().__init__(design=self.design, nodes=self.nodes, fails=self.fails, death=self.death, back=self.back)
+        super().__init__(design=self.design, nodes=self.nodes, fails=self.fails, death=self.death, back=self.back,
+                         profile=self.profile)
 
     def answer(self) -> tuple[list[str], list[View]]:
         """Return a sentence about the design, and the run."""
@@ -81,7 +85,7 @@ class BgpForm(Form):
         design = DESIGNS[self.design.value]
         made = scenario(_sized(self.cluster, self.nodes.value).with_profile("calico-bgp", **design.options))
         self._offer([NOTHING, *(name for names in _parts(made).values() for name in names)])
-        self.run = BgpView(made, self.profile, self.design.value, actions=self._actions(made))
+        self.run = BgpView(made, self.profile.value, self.design.value, actions=self._actions(made))
         return [design.about], [self.run]
 
     def _actions(self, made: Scenario) -> list[dict[str, Any]]:
@@ -108,7 +112,7 @@ def explore_bgp(n: int = 3, cluster: Cluster | str | Path | None = None, profile
     """Let the learner choose who peers with whom among n nodes (2 to 12), and what fails and comes back.
 
     `cluster` None is the chapter's; of fewer nodes its first ones are taken, of more the last one's addresses and
-    blocks go on. `profile` is whose BGP it is: "rfc", "bird", "frr" or "gobgp".
+    blocks go on. `profile` is whose BGP it is at first: "rfc", "bird", "frr" or "gobgp".
     """
     if not isinstance(n, int) or not LEAST <= n <= MOST:
         raise CourseError(f"explore_bgp draws {LEAST} to {MOST} nodes; n = {n!r} was given. "

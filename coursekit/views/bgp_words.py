@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from coursekit.bgp.network import HOLD_TIME
 from coursekit.bgp.route import Attributes
 from coursekit.bgp.scenario import Scenario
 from coursekit.bgp.trace import Change, Chapter, Event, Held, Sent
@@ -89,12 +90,13 @@ def event(given: Event, scenario: Scenario) -> str:
         more = f" and {given.updates:,} more UPDATE{'s' * (given.updates != 1)}" if given.updates else ""
         return f"What is under way{more} {'are' if more else 'is'} not drawn message by message."
     if given.kind in ("action", "timer"):
-        what = action(given.action) if given.action else "A timer runs out"
+        silence = f"A hold timer runs out: nothing was heard for {HOLD_TIME // 1000} s"
+        what = action(given.action) if given.action else silence
         return f"{what}. {_at_once(given)}"
     assert given.message
     head = f"{given.message.sender} → {given.message.receiver}: {message(given.message)}."
     if given.kind == "is lost":
-        return f"{head} It is lost: the session went down while it was under way."
+        return f"{head} It is lost: at one end the session is no more."
     if given.message.end_of_rib:
         return f"{head} {given.message.receiver} now holds the whole table. {_told(given)}".strip()
     return f"{head} {_received(given)}".strip()

@@ -77,6 +77,33 @@ def test_how_a_router_fails() -> None:
     assert ended == {"clean": 1, "killed": 1, "cable": 90_001}  # milliseconds; the hold time is 90 s
 
 
+def test_a_pulled_cable_takes_sessions_down_when_the_hold_timer_says_so() -> None:
+    """Nobody is told at 1 ms, so nothing falls then; at 90 s the timer runs out, and sessions and routes go."""
+    form = views.explore_bgp()
+    form.death.value, form.back.value, form.fails.value = "its cable is pulled", "no", "node2"
+    pulled, noticed = form.run.trace.events[-2:]
+    assert (pulled.sessions, noticed.time) == ({}, 90_001)
+    assert noticed.sessions == {"node1-node2": False, "node2-node3": False}
+    text = " ".join(form.run.text().split())
+    assert "1 ms node2 goes down (its cable is pulled: nobody is told). Nothing follows at once." in text
+    assert "A hold timer runs out: nothing was heard for 90 s. 2 sessions go down: node1-node2 and node2-node3." in text
+    assert "node1 and node3 lose 10.244.1.0/24." in text
+
+
+def test_whose_bgp_it_is() -> None:
+    """Each daemon's profile can be chosen: FRR sends a reflected route back to its sender too, BIRD does not."""
+    form = views.explore_bgp(profile="bird")
+    form.design.value = "route reflector: the ToR"
+    sent = {}
+    for profile in form.profile.options:
+        form.profile.value = profile
+        assert f"profile {profile}" in form.run.text()
+        sent[profile] = form.run.data["chapters"][0]["updates"]
+    assert {name: sent[name] for name in ("rfc", "bird", "frr")} == {"rfc": 9, "bird": 9, "frr": 12}
+    with pytest.raises(CourseError, match="no BGP profile 'cisco'; there are rfc, bird, frr, gobgp"):
+        views.explore_bgp(profile="cisco")
+
+
 def test_the_choice_survives_another_design() -> None:
     """What fails stays chosen where it still exists, and is nothing where it does not; one change draws one run."""
     form = views.explore_bgp()
