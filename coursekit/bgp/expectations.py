@@ -18,7 +18,10 @@ Rib = dict[str, dict[str, "dict[str, Any] | None"]]
 
 @dataclass(frozen=True)
 class StepResult:
-    """Where the network stood after one step, in the schema's own form."""
+    """Where the network stood after one step, in the schema's own form.
+
+    `fib` has the next hops that BGP chose, `gateways`, where a file asks, the neighbours that the IGP resolves them to.
+    """
 
     name: str
     converged: bool
@@ -29,6 +32,7 @@ class StepResult:
     max_as_path_len_accepted: int
     stale_during: dict[str, list[str]]
     note: str | None
+    gateways: dict[str, dict[str, Any]] = field(default_factory=dict)
     differences: tuple[str, ...] = field(default=())
 
     def as_json(self) -> dict[str, Any]:
@@ -56,6 +60,7 @@ def run(scenario: Scenario, profile: str = "rfc", seed: int | None = None) -> It
 def _result(simulation: Simulation, step: Step, done: Run, prefixes: list[str]) -> StepResult:
     rib: Rib = {}
     fib: dict[str, dict[str, Any]] = {}
+    gateways: dict[str, dict[str, Any]] = {}
     asked = step.expect.get("fib") or {}
     for name, speaker in simulation.speakers.items():
         rows = {prefix: speaker.loc_rib.get(prefix) for prefix in prefixes}
@@ -63,11 +68,13 @@ def _result(simulation: Simulation, step: Step, done: Run, prefixes: list[str]) 
         table = {prefix: hops(decision) for prefix, decision in rows.items() if decision and decision.best}
         fib[name] = {prefix: _one(found) for prefix, found in table.items()}
         fib[name] |= {dst: _one(lookup(table, dst)) for dst in asked.get(name, ()) if dst not in fib[name]}
+        gateways[name] = {dst: _one([hop if hop == "local" else simulation.igp.gateway(name, hop) or hop
+                                     for hop in lookup(table, dst)]) for dst in asked.get(name, ())}  # fmt: skip
     note = done.oscillation.sentence if done.oscillation else None
     if done.livelock:
         note = "In lock-step the network never falls quiet; it settled when messages came in random order."
     return StepResult(step.name, done.converged, simulation.established, done.updates, rib, fib,
-                      simulation.longest_taken, simulation.stale, note)  # fmt: skip
+                      simulation.longest_taken, simulation.stale, note, gateways)  # fmt: skip
 
 
 def entry(decision: Decision | None) -> dict[str, Any] | None:
@@ -128,7 +135,7 @@ def differences(step: Step, result: StepResult, profile: str, counts: bool = Tru
         yield result.note or "it does not converge"
     if result.converged:
         yield from _ribs(expect, result.rib, profile)
-        yield from _fibs(expect.get("fib") or {}, result.fib)
+        yield from _fibs(expect.get("fib") or {}, result.fib, result.gateways)
         if "stale_during" in expect and not _stale(expect["stale_during"], result.stale_during):
             yield f"stale during the restart: {result.stale_during or 'nothing'}, expected {expect['stale_during']}"
     if "sessions" in expect and expect["sessions"] != result.sessions:
@@ -144,9 +151,7 @@ def differences(step: Step, result: StepResult, profile: str, counts: bool = Tru
 def _ribs(expect: Mapping[str, Any], rib: Rib, profile: str) -> Iterator[str]:
     wanted = {router: dict(rows) for router, rows in (expect.get("rib") or {}).items()}
     if profile != "rfc":
-        # Which losers a daemon keeps, and the step that it would name, are its own affair; routes are not.
-        wanted = {router: {prefix: _route_only(route) for prefix, route in rows.items()}
-                  for router, rows in wanted.items()}  # fmt: skip
+        wanted = _routes_only(wanted)
     for name, override in (expect.get("rib_override") or {}).items():
         if name == profile or name.startswith(f"{profile}-"):
             for router, rows in override.items():
@@ -156,7 +161,8 @@ def _ribs(expect: Mapping[str, Any], rib: Rib, profile: str) -> Iterator[str]:
     if isinstance(choices, dict):  # states by name
         choices = list(choices.values())
     if isinstance(choices, list) and choices:
-        found = [list(_rib(choice.get("rib", choice), rib)) for choice in choices if isinstance(choice, dict)]
+        states = [choice.get("rib", choice) for choice in choices if isinstance(choice, dict)]
+        found = [list(_rib(state if profile == "rfc" else _routes_only(state), rib)) for state in states]
         if found and all(found):
             yield f"none of the {len(found)} stable states was reached; nearest: {min(found, key=len)[0]}"
 
@@ -181,10 +187,11 @@ def _rib(wanted: Mapping[str, Mapping[str, Any]], rib: Rib) -> Iterator[str]:
                     yield f"{where}: {key} is {_said(got.get(key))}, expected {_said(value)}"
 
 
-def _route_only(route: Any) -> Any:
-    if not isinstance(route, dict):
-        return route
-    return {key: value for key, value in route.items() if key not in ("candidates", "decided_by")}
+def _routes_only(rib: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Leave out which losers a daemon keeps, and the step that it would name: its own affair, as routes are not."""
+    return {router: {prefix: {key: value for key, value in route.items() if key not in ("candidates", "decided_by")}
+                     if isinstance(route, dict) else route for prefix, route in rows.items()}
+            for router, rows in rib.items()}  # fmt: skip
 
 
 def _same(key: str, got: Any, expected: Any) -> bool:
@@ -195,14 +202,22 @@ def _same(key: str, got: Any, expected: Any) -> bool:
     return bool(got == expected)
 
 
-def _fibs(expect: Mapping[str, Mapping[str, Any]], fib: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+def _fibs(expect: Mapping[str, Mapping[str, Any]], *tables: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Compare with BGP's next hops, and with the gateways that they resolve to: files have either."""
     for router, rows in expect.items():
+        if router not in tables[0]:
+            yield f"fib: there is no router {router}"
+            continue
         for destination, expected in rows.items():
-            got = fib.get(router, {}).get(destination)
-            several = got if isinstance(got, list) else [got]
-            wanted = expected if isinstance(expected, list) else [expected]
-            if not (got == expected or set(wanted) == set(several) or (len(wanted) == 1 and wanted[0] in several)):
-                yield f"{router} sends packets for {destination} to {_said(got)}, expected {_said(expected)}"
+            got = [table[router].get(destination) for table in tables]
+            if not any(_sends(found, expected) for found in got):
+                yield f"{router} sends packets for {destination} to {_said(got[0])}, expected {_said(expected)}"
+
+
+def _sends(got: Any, expected: Any) -> bool:
+    several = got if isinstance(got, list) else [got]
+    wanted = expected if isinstance(expected, list) else [expected]
+    return got == expected or set(wanted) == set(several) or (len(wanted) == 1 and wanted[0] in several)
 
 
 def _stale(expected: Any, got: Mapping[str, list[str]]) -> bool:

@@ -103,7 +103,9 @@ class Checks:
             self.wrong(f"{place} has prefix = {shown(value)}: {error}")
 
     def known(self, value: object, place: str, among: Mapping[str, object], kind: str) -> str:
-        """Return a name that is one of those there are."""
+        """Return a name that is one of those there are; an id that is a number is known by its digits."""
+        if isinstance(value, int) and not isinstance(value, bool) and kind in ("session", "link"):
+            value = str(value)
         if not isinstance(value, str) or value not in among:
             names = ", ".join(list(among)[:12]) + (", …" if len(among) > 12 else "")
             self.wrong(f"{place} names {kind} {shown(value)}, which there is not; there are {names or 'none'}")
@@ -129,7 +131,8 @@ class Checks:
                     self.rib(choice.get("rib", choice) if isinstance(choice, dict) else choice, where)
             elif key == "fib":
                 for router, rows in self.table(value, where).items():
-                    for hop in self.table(rows, f"{where} of {shown(router)}").values():
+                    for destination, hop in self.table(rows, f"{where} of {shown(router)}").items():
+                        self.prefix(destination, f"{where} of {shown(router)}")
                         if not (hop is None or isinstance(hop, str) or _lists(hop)):
                             self.wrong(f"{where} is to hold {shown(hop)}, where next hops were expected")
             elif key == "stale_during":
@@ -152,6 +155,7 @@ class Checks:
         """Check a table of routes: {router: {prefix: route}}."""
         for router, rows in self.table(value, place).items():
             for prefix, route in self.table(rows, f"{place} of {shown(router)}").items():
+                self.prefix(prefix, f"{place} of {shown(router)}")
                 if route is None:
                     continue
                 about = f"{place} of {shown(router)}, {shown(prefix)}"

@@ -33,8 +33,10 @@ def decoded(path: str | Path) -> object:
         return json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise CourseError(f"{path} cannot be read: {error.strerror}. Give the path of a scenario file.") from None
-    except (UnicodeDecodeError, ValueError) as error:
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise CourseError(f"{path} is no JSON: {error}. A scenario file is a JSON object with `cases`.") from None
+    except ValueError:  # Python reads no integer of more than 4,300 digits
+        raise CourseError(f"{path} holds a number of thousands of digits; a scenario has none over 12.") from None
     except RecursionError:
         raise CourseError(f"{path} is nested too deeply for a scenario file.") from None
 
@@ -226,8 +228,7 @@ class _Reader(Checks):
             return Options()
         if not isinstance(item, dict):
             self.wrong(f"{place} is {shown(item)}, where an object was expected")
-        return Options(**{key: self.option(key, value, place) for key, value in item.items()
-                          if key not in REMARKS and value is not None})  # fmt: skip
+        return Options(**{key: self.option(key, value, place) for key, value in item.items() if key not in REMARKS})
 
     def option(self, key: object, value: object, place: str) -> Any:
         """Return the value of one session option, checked."""
@@ -298,6 +299,8 @@ class _Reader(Checks):
         }
         action = {"op": op} | {key: check[key](item.get(key)) for key in ACTIONS[op]}
         action |= {key: check[key](item[key]) for key in (*OPTIONAL.get(op, ()), "at") if item.get(key) is not None}
+        if op == "set_session_opt" and "value" not in item:
+            self.wrong(f"{place} gives {action['opt']} no value; null sets it back")
         if action.get("opt") == "role":
             self.wrong(f"{place} sets a role, which is agreed on when a session opens; give it in a_opts or b_opts")
         if op == "originate":

@@ -88,6 +88,11 @@ BAD: list[tuple[str, Any, str]] = [
     ("steps.0.rib", {"a": 5}, "where an object was expected"),
     ("steps.0.rib", {"a": {"10.0.0.0/8": 0.5}}, 'rib of "a", "10.0.0.0/8" is 0.5, where an object was expected'),
     ("steps.0.rib", {"a": {"10.0.0.0/8": {"multipath_from": [5]}}}, "multipath_from = [5], where a list of names"),
+    ("steps.0.rib", {"a": {"10.65.1.0/33": None}}, 'rib of "a" has prefix = "10.65.1.0/33"'),
+    ("steps.0.fib", {"a": {"node1": None}}, 'fib of "a" has prefix = "node1"'),
+    ("steps.0.actions", [{"op": "set_session_opt", "session": "s", "side": "a", "opt": "prepend"}],
+     "gives prepend no value"),
+    ("sessions.0.a_opts", {"weight": None}, 'has "weight", which is no option'),
     ("steps.0.rib_override", {"bird": []}, 'rib_override for "bird" is []'),
     ("steps.0.rib_any_of", 5, "rib_any_of is 5, where a list of tables"),
     ("steps.0.rib_any_of", [5], "rib_any_of is 5, where an object"),
@@ -167,6 +172,7 @@ def test_what_is_no_scenario_file_gets_a_sentence(data: object) -> None:
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [(b"{", "is no JSON"), (b"\xff\xfe", "is no JSON"), (b"[" * 100_000, "nested too deeply"),
+     (b'{"cases": ' + b"9" * 5_000 + b"}", "a number of thousands of digits"),
      (None, "cannot be read")],
 )
 def test_a_file_that_cannot_be_read_is_status_2(content: bytes | None, sentence: str, tmp_path: Path,

@@ -228,6 +228,20 @@ CASES: dict[str, dict[str, Any]] = {
                   {"actions": [{"op": "session_up", "session": "s2", "at": 7}], "updates": 2,
                    "rib": {"c": {P: {"as_path": [3, 2, 1]}}}}],
     },
+    "a FIB in either form": {  # what BGP chose, or the neighbour through which the IGP gets there
+        "routers": [router("x", 1, 1), router("y", 1, 2), router("z", 1, 3)],
+        "links": [link(1, "x", "y", igp=True), link(2, "y", "z", igp=True)],
+        "sessions": [{"id": "xz", "a": "x", "b": "z"}], "originate": AT_P,
+        "steps": [{"fib": {"z": {P: "10.0.0.1", "203.0.113.7": "172.16.2.0", "198.51.100.1": None}}},
+                  {"fib": {"z": {P: "172.16.2.0", "203.0.113.7": "10.0.0.1"}, "x": {P: "local"}}}],
+    },
+    "ids that are numbers": {
+        "routers": [router("x", 1, 1), router("y", 2, 2)], "links": [link(1, "x", "y", id=7)],
+        "sessions": [over(1, "x", "y", id=5)], "originate": AT_P,
+        "steps": [{"updates": 1}, {"actions": [{"op": "session_down", "session": 5}], "sessions": 0},
+                  {"actions": [{"op": "session_up", "session": "5"}], "sessions": 1},
+                  {"actions": [{"op": "link_down", "link": 7}], "sessions": 0, "rib": {"y": {P: None}}}],
+    },
     "only what must be there": {
         "routers": [router("x", 1, 1), router("y", 2, 2)],
         "lans": [{"members": {"x": "192.168.0.1", "y": "192.168.0.2"}}],
@@ -269,6 +283,28 @@ def test_what_a_step_expects_is_compared() -> None:
     bad = CASES["graceful restart"]["steps"][1] | {"stale_during": {"a": ["10.65.1.0/26"]}}
     (scenario,) = parse(CASES["graceful restart"] | {"steps": [{}, bad]})
     assert "stale during the restart" in list(run(scenario))[1].differences[0]
+
+
+def test_a_fib_that_is_another_one_is_a_difference() -> None:
+    """Neither next hop nor gateway, or a router that there is not: a sentence, even where nothing is expected."""
+    case = CASES["a FIB in either form"]
+    for fib in ({"z": {P: "172.16.1.0"}}, {"z": {P: None}}, {"zz": {P: None}}):
+        (scenario,) = parse(case | {"steps": [{"fib": fib}]})
+        (step,) = run(scenario)
+        assert len(step.differences) == 1, fib
+        assert next(iter(fib)) in step.differences[0]
+
+
+def test_a_stable_state_says_nothing_of_a_daemons_losers() -> None:
+    """`rib_any_of` compares routes under a daemon's profile; candidates and reason are the RFCs', as in `rib`."""
+    case = CASES["DISAGREE has two right answers"]
+    (scenario,) = parse(case)
+    found = next(iter(run(scenario))).rib
+    states = [{name: {prefix: row | {"candidates": 9} if row and "candidates" in row else row
+                      for prefix, row in rows.items()} for name, rows in found.items()}]  # fmt: skip
+    (scenario,) = parse(case | {"steps": [{"rib_any_of": states}]})
+    assert "candidates is" in next(iter(run(scenario))).differences[0]
+    assert next(iter(run(scenario, "frr"))).differences == ()
 
 
 def test_one_bad_case_stops_no_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
