@@ -56,8 +56,8 @@ def session(mode: str | None = None, *, context: str = "minikube") -> Session:
 
 
 _ASKED = (
-    'session("namespaces") is live where Linux lets you, session("minikube") asks your cluster; '
-    "`python -m coursekit doctor` says what is missing here."
+    'session("namespaces") is live where Linux lets you, session("minikube") asks your cluster.\n'
+    "`python -m coursekit doctor` says what this machine can do, and what is missing."
 )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from coursekit.views.twin import BAD, DEPTHS, GOOD, QUIET, count, escape, picture
 
 _CHIP, _HIGH, _ROW, _GAP, _TOP = 96, 26, 50, 24, 34  # sizes in pixels: chip, its height, row, between hosts, header
+_LETTER = 8  # pixels that a letter of a host's name takes, at most
 _SHEET = (
     "text{font:12px sans-serif;fill:#1a1a1a}.h{font-weight:bold;font-size:13px}.h,.m{text-anchor:middle}"
     ".b{fill:#f6f6f6;stroke:#c4c4c4}"
@@ -69,10 +70,10 @@ class Map:
         for host in self.hosts:
             left, wide = self.left[host], self.widest[host] * (_CHIP + 12) + 8
             rows = [y for (h, _), (_, y) in self.places.items() if h == host]
-            top = min(rows) - 46
+            top, title = min(rows) - 46, _cut(self._title(host), wide // _LETTER)
             parts.append(
                 f'<rect class="b" x="{left}" y="{top}" width="{wide}" height="{max(rows) - top + 34}" rx="6"/>'
-                f'<text class="h" x="{left + wide // 2}" y="{top + 19}">{escape(self._title(host))}</text>'
+                f'<text class="h" x="{left + wide // 2}" y="{top + 19}">{escape(title)}</text>'
             )
         parts += self._lines() + self._chips() + self._end()
         return "".join(parts) + "</svg>"
@@ -135,6 +136,12 @@ class Map:
         word = self.data["outcome"]["word"]
         mark, name = ("✓", "k") if word == "delivered" else ("✕", "x")
         return [f'<text class="{name}" x="{x - _CHIP // 2}" y="{y + 28}">{mark} {word} at {last["n"]}</text>']
+
+
+def _cut(name: str, most: int) -> str:
+    """Return a name of at most so many letters; of names that Kubernetes makes up, both ends tell them apart."""
+    tail = (most - 1) // 2
+    return name if len(name) <= most else f"{name[: most - 1 - tail]}…{name[-tail:]}"
 
 
 def _follows(one: dict[str, Any], other: dict[str, Any]) -> bool:

@@ -20,6 +20,7 @@ from coursekit.cluster.options import PROFILES
 from coursekit.cluster.path import Journey, Outcome, Stop
 from coursekit.cluster.probes import Probe, udp_probe
 from coursekit.cluster.tables import Route
+from coursekit.lab.minikube import KubeLab
 from coursekit.views.journey import JourneyView
 from tests.views.markup import Element, offences, read, sanitised
 
@@ -98,6 +99,19 @@ def test_both_twins_tell_the_outcome(journey: Journey) -> None:
             assert all(stop.note in twin for stop in reply.stops)
     pictures = read(view.figure()).all("img")
     assert [image.attributes["alt"].endswith(f"End: {word}.") for image in pictures] == [True] * bool(journey.stops)
+
+
+def test_long_names_stay_in_their_boxes() -> None:
+    """Names that Kubernetes makes up are cut in the middle, to the width of their box; others stay whole."""
+    one = KubeLab()
+    svg = ElementTree.fromstring(svg_of(JourneyView(one.ping(*one.pair)).figure()))
+    space = "{http://www.w3.org/2000/svg}"
+    boxes = [int(box.get("width", "0")) for box in svg.iter(f"{space}rect") if box.get("class") == "b"]
+    names = [text.text or "" for text in svg.iter(f"{space}text") if text.get("class") == "h"]
+
+    assert names == ["pingtes…-b5z78", "ip-172-…37-123", "router, as a switch", "ip-172-…40-217", "pingtes…-jmzq6"]
+    assert all(len(name) * 8 <= box for name, box in zip(names, boxes, strict=True))
+    assert "podA" in svg_of(JourneyView(PING).figure())
 
 
 @each

@@ -42,7 +42,7 @@ class Answer:
         first, *others = step.stdin.split("---\n")
         rest = f"# … and {len(others)} pods more: script() has all\n" if others else ""
         lines.append(f"$ {step.command}" + (f" <<'EOF'\n{first}{rest}EOF" if first else ""))
-        lines += [f"$ {step.beside}      # meanwhile, in another terminal"] if step.beside else []
+        lines += ["# meanwhile, in another terminal:", f"$ {step.beside}"] if step.beside else []
         lines += [f"[{self.evidence}]"] if self.evidence else []
         lines += [f"[$ {self.of}]"] if self.of else []
         said = self.text.strip("\n").splitlines()
