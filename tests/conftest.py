@@ -48,11 +48,29 @@ def _no_lab() -> str:
     return "" if can.root.works or can.user.works else f"needs network namespaces: {can.user.said}"
 
 
+@cache
+def kernel() -> Path:
+    """Return the package of a Debian kernel that COURSEKIT_KERNEL names."""
+    return Path(os.environ.get("COURSEKIT_KERNEL", "")).absolute()
+
+
+@cache
+def _no_kernel() -> str:
+    """Return why no guest can run here, or nothing."""
+    if not shutil.which("qemu-system-x86_64"):
+        return "needs qemu-system-x86_64 (Debian: apt install qemu-system-x86)"
+    if not kernel().is_file():
+        return "needs a kernel: apt-get download linux-image-6.1.0-56-amd64, and its path in COURSEKIT_KERNEL"
+    return ""
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip, with the reason, what this machine cannot run."""
     if item.get_closest_marker("root") and (why := _no_namespaces()):
         pytest.skip(why)
     if item.get_closest_marker("namespaces") and (why := _no_lab()):
+        pytest.skip(why)
+    if item.get_closest_marker("kernel") and (why := _no_kernel()):
         pytest.skip(why)
     if item.get_closest_marker("browser") and not chromium():
         pytest.skip("needs Chromium (Debian: apt install chromium)")

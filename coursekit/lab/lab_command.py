@@ -23,7 +23,7 @@ from coursekit.lab.recording import recording, recordings
 from coursekit.paths import data_dir
 
 _AT_ONCE = 4  # scenarios side by side
-_GUESTS_AT_ONCE = max(1, (os.cpu_count() or 1) // 2)  # each takes a whole processor, and a late one misses timers
+_GUESTS_AT_ONCE = min(_AT_ONCE, os.cpu_count() or 1)  # each takes a whole processor
 _TRIES = 3  # where sessions come up in another order, other UPDATEs may be sent; once in three they are as recorded
 
 
@@ -70,16 +70,20 @@ def _record(names: list[str], into: Path | None, guest: Guest | None) -> int:
         raise CourseError(advice)
     target = into if into is not None else data_dir() / "recordings"
     for scenario in wanted:
+        if names and (why := _cannot(scenario, guest)):
+            raise CourseError(f"{scenario.name} cannot be recorded here: {why}.")
+
+    def make(name: str) -> tuple[int, str]:
+        scenario, began = scenarios()[name], time.monotonic()
         if why := _cannot(scenario, guest):
-            if names:
-                raise CourseError(f"{scenario.name} cannot be recorded here: {why}.")
-            print(f"{scenario.name}: cannot be recorded here: {why}", flush=True)
-            continue
-        began = time.monotonic()
+            return 0, f"{name}: cannot be recorded here: {why}"
         with tempfile.TemporaryDirectory() as room:
             taken = _take(scenario, Path(room), guest)
         provenance.write(scenario, taken, target)
-        print(f"{scenario.name}: {len(taken.files)} files, {time.monotonic() - began:.1f} s", flush=True)
+        return 0, f"{name}: {len(taken.files)} files, {time.monotonic() - began:.1f} s"
+
+    for _, line in _side_by_side(make, [scenario.name for scenario in wanted]):
+        print(line, flush=True)
     return 0
 
 

@@ -19,7 +19,7 @@ import coursekit.lab.lab_command as command
 import coursekit.lab.recording as opened
 from coursekit.__main__ import main
 from coursekit.errors import CourseError
-from coursekit.lab.recorder import guest, masks
+from coursekit.lab.recorder import masks
 from coursekit.lab.recorder.compare import differences
 from coursekit.lab.recorder.provenance import check_files
 from coursekit.lab.recorder.scenario import Step, read, scenarios
@@ -247,34 +247,6 @@ def test_daemons_are_run_with_the_recorded_configurations(tmp_path: Path) -> Non
     assert any(": BGP: " in said for said in differences(other, fresh))
     assert not any(": BGP: " in said for said in differences(other, fresh, updates=False))
     assert any(said.startswith("birdc-node1.txt: ") for said in differences(other, fresh))
-
-
-@pytest.mark.parametrize(
-    ("data", "said"), [(None, "There is no file "), (b"no package", "is no package of a Debian kernel")]
-)
-def test_a_kernel_that_is_none_gets_a_sentence(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, data: bytes | None, said: str
-) -> None:
-    """`--kernel` with a missing file, one that is no kernel's package, or without QEMU, says so."""
-    package = tmp_path / "linux.deb"
-    if data is not None:
-        package.write_bytes(data)
-    monkeypatch.setattr(guest, "which", lambda name: f"/usr/bin/{name}")
-    assert main(["lab", "verify", "calico-ipip", "--kernel", str(package)]) == 2
-    assert said in capsys.readouterr().err
-    monkeypatch.setattr(guest, "which", lambda name: None)
-    assert main(["lab", "verify", "calico-ipip", "--kernel", str(package)]) == 2
-    assert "qemu-system-x86_64 is not installed" in capsys.readouterr().err
-
-
-def test_an_initramfs_member_is_a_cpio_entry() -> None:
-    """A member has thirteen numbers in hexadecimal, its name, and its bytes, each filled up to four."""
-    entry = guest._entry("init", 0o100755, b"hello")
-    assert entry[:6] == b"070701"
-    assert len(entry) % 4 == 0
-    assert (int(entry[14:22], 16), int(entry[54:62], 16), int(entry[94:102], 16)) == (0o100755, 5, 5)
-    assert entry[110:115] == b"init\0"
-    assert entry[116:121] == b"hello"
 
 
 @pytest.mark.namespaces

@@ -141,7 +141,7 @@ class Guest:
     def _boot(self) -> None:
         """Boot until the agent waits, and save that; CourseError for a guest that ends or hangs."""
         log = self._root / "log"
-        with log.open("ab") as complaints:
+        with log.open("wb") as complaints:
             process = subprocess.Popen(
                 [*self._machine("null"), "-monitor", "stdio"], cwd=self._root, stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL, stderr=complaints, start_new_session=True,
