@@ -37,14 +37,17 @@ def journeys(network: Network, frames: Iterable[Captured], src: str, outcomes: M
 
 
 def _in_vain(frames: list[Captured]) -> Iterator[_Placed]:
-    """Yield the first of the ARP requests, by device and target, that nobody answered."""
-    answered = {f.data[28:32] for f in frames if f.is_arp and f.data[20:22] == b"\0\2"}
+    """Yield the first of the ARP requests, by device and target, that nobody answered.
+
+    Who asked counts: Calico's pods all ask for 169.254.1.1, each its own node.
+    """
+    answered = {(f.data[32:38], f.data[28:32]) for f in frames if f.is_arp and f.data[20:22] == b"\0\2"}
     seen = set()
     for order, frame in enumerate(frames):
         what = (frame.point, frame.data[38:42])
         if frame.is_arp and frame.out and frame.data[20:22] == b"\0\1" and what not in seen:
             seen.add(what)
-            if frame.data[38:42] not in answered:
+            if (frame.data[22:28], frame.data[38:42]) not in answered:
                 yield order, frame
 
 
