@@ -6,11 +6,13 @@ there is nothing of that kind to break. `faults` gives them their names.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 from coursekit.cluster.carrier import set_down
+from coursekit.cluster.given import within
 from coursekit.cluster.network import Filter, Network
 from coursekit.cluster.relearn import relearn
 from coursekit.cluster.tables import Link, Route
@@ -19,6 +21,7 @@ from coursekit.errors import CourseError
 
 _FRAG_NEEDED = (3, 4)
 _VNIS = 2**24
+_STATION = re.compile(r"(?!00(:00){5})[0-9a-fA-F][02468aceACE](:[0-9a-fA-F]{2}){5}")  # no group address, not zero
 
 
 def chosen_node(network: Network, given: str | None, default: int = 0, other_than: str | None = None) -> str:
@@ -128,6 +131,9 @@ def stale_vtep_mac(network: Network, node: str | None = None, mac: str = "02:00:
     """A node's VXLAN device was made again with another MAC, and the others were not told."""
     one = chosen_node(network, node, 1 if node is None else 0)
     device = _vxlan(network, one, "VTEP MAC")
+    if not isinstance(mac, str) or not _STATION.fullmatch(mac):
+        raise CourseError(f"A VTEP has the MAC of one station, such as 02:00:00:00:be:ef; {mac!r} was given.")
+    mac = mac.lower()
     if device.mac == mac:
         raise CourseError(f"{one}:{device.name} has the MAC {mac} already; give another one.")
     return _with_link(network, one, device.name, mac=mac)
@@ -142,7 +148,7 @@ def wrong_vni(network: Network, node: str | None = None, vni: int | None = None)
     one = chosen_node(network, node, 1 if node is None else 0)
     device = _vxlan(network, one, "VNI")
     chosen = (int(device.info["id"]) + 1) % _VNIS if vni is None else vni
-    if not isinstance(chosen, int) or not 0 <= chosen < _VNIS:
+    if not within(chosen, 0, _VNIS - 1):
         raise CourseError(f"A VNI has 24 bits, 0 to {_VNIS - 1}; {chosen!r} was given.")
     return _with_info(network, one, device, id=chosen)
 
@@ -152,13 +158,13 @@ def wrong_port(network: Network, node: str | None = None, port: int | None = Non
     one = chosen_node(network, node, 1 if node is None else 0)
     device = _vxlan(network, one, "UDP port")
     chosen = (4789 if vxlan_port(device) == 8472 else 8472) if port is None else port
-    if not isinstance(chosen, int) or not 0 < chosen < 65536:
+    if not within(chosen, 1, 65535):
         raise CourseError(f"A UDP port is a number from 1 to 65535; {chosen!r} was given.")
     return _with_info(network, one, device, port=chosen)
 
 
 def _check_mtu(mtu: int) -> None:
-    if not isinstance(mtu, int) or not 68 <= mtu <= 65535:
+    if not within(mtu, 68, 65535):
         raise CourseError(f"An MTU is 68 to 65535 bytes (RFC 791 asks for 68 at least); {mtu!r} was given.")
 
 
@@ -172,11 +178,20 @@ def pod_mtu(network: Network, mtu: int = 1500, pod: str | None = None) -> Networ
             node, _, port = network.cables.get(f"{name}:{link.name}", "").partition(":")
             if node:
                 network = _with_link(network, name, link.name, mtu=mtu)
-                network = _with_link(network, node, port, mtu=mtu)
+                network = _with_port(network, node, port, mtu)
                 master = network.host(node).link(port).master
                 if master is not None and pod is None:
                     network = _with_link(network, node, master, mtu=mtu)
     return network
+
+
+def _with_port(network: Network, host: str, port: str, mtu: int) -> Network:
+    """Change a port's MTU; its bridge follows the smallest one unless it was told otherwise (br_mtu_auto_adjust)."""
+    bridge, links = network.host(host).link(port).master, network.host(host).tables.links
+    others = [link.mtu for link in links if link.master == bridge and link.name != port]
+    follows = bridge and network.host(host).link(bridge).mtu == min([*others, network.host(host).link(port).mtu])
+    network = _with_link(network, host, port, mtu=mtu)
+    return _with_link(network, host, bridge, mtu=min([*others, mtu])) if bridge and follows else network
 
 
 def vtep_mtu(network: Network, mtu: int = 1500, df: str | None = None) -> Network:
@@ -210,16 +225,12 @@ def port_mtu(network: Network, node: str | None = None, mtu: int = 1400) -> Netw
     """The switch port of a node takes shorter packets than everybody believes."""
     _check_mtu(mtu)
     _, switch, port = underlay_port(network, chosen_node(network, node, 1 if node is None else 0))
-    network = _with_link(network, switch, port, mtu=mtu)
-    bridge = network.host(switch).link(port).master
-    if bridge is None:
-        return network
-    # a bridge follows its smallest port (br_mtu_auto_adjust)
-    return _with_link(network, switch, bridge, mtu=min(mtu, network.host(switch).link(bridge).mtu))
+    return _with_port(network, switch, port, mtu)
 
 
 def _with_filter(network: Network, host: str, rule: Filter) -> Network:
-    return network.change(host, filters=(*network.host(host).filters, rule))
+    rules = network.host(host).filters
+    return network if rule in rules else network.change(host, filters=(*rules, rule))
 
 
 def icmp_filtered(network: Network, node: str | None = None) -> Network:

@@ -61,7 +61,7 @@ def _marked(network: Network, host: Host, dark: set[str]) -> Network:
         return network
 
     def mark(row: Route) -> Route:
-        new = row.dev in dark and row.type != "local" and "linkdown" not in row.flags
+        new = row.dev in dark and row.type not in ("local", "anycast") and "linkdown" not in row.flags
         return replace(row, flags=(*row.flags, "linkdown")) if new else row
 
     links = []

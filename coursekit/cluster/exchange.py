@@ -16,6 +16,7 @@ from scapy.packet import Raw
 
 from coursekit.cluster import asks, icmp
 from coursekit.cluster.datagram import TCP as PROTOCOL_TCP
+from coursekit.cluster.given import check_seconds, check_size, within
 from coursekit.cluster.journey import ends, send_in
 from coursekit.cluster.network import Network
 from coursekit.cluster.path import Journey
@@ -118,8 +119,10 @@ def get(
     `request` is the length of the question in bytes, `patience` how many seconds the client waits. Raises CourseError
     for an unknown host, one without an IPv4 address, or sizes that are none.
     """
-    if not isinstance(size, int) or not isinstance(request, int) or not 0 < size < 2**24 or not 0 < request < 1200:
-        raise CourseError(f"A GET asks with 1 to 1199 bytes for 1 to 16777215; {request!r} and {size!r} were given.")
+    check_size(size)
+    check_seconds("patience", patience)
+    if not within(request, 1, 1199):
+        raise CourseError(f"A GET asks with 1 to 1199 bytes; {request!r} was given.")
     there, source = ends(network, src, dst)
     server = dst if dst in network.hosts else network.owner(there)
     if there.version != 4:

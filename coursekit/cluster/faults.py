@@ -78,13 +78,22 @@ FAULTS: Mapping[str, Kind] = {kind.name: kind for kind in (Kind(function) for fu
 
 def fault(name: str, **options: Any) -> Fault:
     """Return a fault; CourseError for an unknown name or option."""
-    if name not in FAULTS:
+    if not isinstance(name, str) or name not in FAULTS:
         raise CourseError(f"There is no fault {name!r}; there are {', '.join(FAULTS)}.")
     known = FAULTS[name].options
     for key in options:
         if key not in known:
             raise CourseError(f"The fault {name} takes no option {key!r}; it takes {', '.join(known)}.")
     return Fault(name, tuple(sorted(options.items())))
+
+
+def named(given: str | Fault, **options: Any) -> Fault:
+    """Return the fault that is meant: by its name, with options, or whole."""
+    if not isinstance(given, Fault):
+        return fault(given, **options)
+    if options:
+        raise CourseError(f"Options go with a name; {given} has its own already. Use fault(name, option=…).")
+    return given
 
 
 def apply(network: Network, *faults: str | Fault, **options: Any) -> Network:
@@ -95,7 +104,7 @@ def apply(network: Network, *faults: str | Fault, **options: Any) -> Network:
     if options and (len(faults) != 1 or not isinstance(faults[0], str)):
         raise CourseError("Options go with one fault given by name; for several, use fault(name, option=…) for each.")
     for given in faults:
-        one = fault(given, **options) if isinstance(given, str) else given
+        one = named(given, **options)
         broken = FAULTS[one.name].breaks(network, **dict(one.options))
         if broken == network:
             raise CourseError(f"The fault {one} changes nothing here: all of it is so already. Give it other options.")

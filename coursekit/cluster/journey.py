@@ -11,6 +11,7 @@ from ipaddress import ip_address
 
 from coursekit.cluster import asks, icmp, probes, stack, wire
 from coursekit.cluster.datagram import Datagram
+from coursekit.cluster.given import check_hops, check_ping, check_seconds
 from coursekit.cluster.network import Network
 from coursekit.cluster.path import Journey, Outcome, Stop
 from coursekit.cluster.prints import Hop
@@ -30,6 +31,7 @@ def send(
     `wait` is how many seconds the sender listens for an answer (ping's -W); a "Host Unreachable" after a vain ARP
     takes three. Raises CourseError for an unknown host, bytes that are no IP packet, or bridges that form a loop.
     """
+    check_seconds("wait", wait)
     return send_in(World(network, draws or FixedDraws(), wait), packet, src)
 
 
@@ -77,6 +79,7 @@ def ping(
 
     `df` is ping's -M: True "do", False "dont", None ping's own "want" (DF set, but fragments what is too long itself).
     """
+    check_ping(size, df, ttl, tos)
     draws = draws or FixedDraws()
     target, source = ends(network, src, dst)
     about = f"{source} {target} {ident} {seq}".encode()
@@ -115,8 +118,7 @@ def traceroute(
     """Return the hops that `traceroute -n -q 1` shows: one UDP probe per TTL, until something says "unreachable"."""
     draws = draws or FixedDraws()
     target, source = ends(network, src, dst)
-    if not 1 <= max_hops <= 255:
-        raise CourseError(f"A traceroute takes 1 to 255 hops; {max_hops} were asked for.")
+    check_hops(max_hops)
     hops: list[Hop] = []
     while len(hops) < max_hops and not (hops and hops[-1].final):
         ttl = len(hops) + 1

@@ -169,6 +169,10 @@ def load(source: str | Path) -> Cluster:
 
     Raises CourseError: no such file, not TOML (with the line), or the key that does not fit.
     """
+    if not isinstance(source, str | Path) or not str(source):
+        raise CourseError(
+            f"A cluster is a Cluster, the path of a .toml file or one of {', '.join(clusters())}; {source!r} was given."
+        )
     bundled = data_dir() / "clusters" / f"{source}.toml"
     is_name = isinstance(source, str) and "/" not in source and not source.endswith(".toml")
     path = bundled if is_name else Path(source)

@@ -101,7 +101,7 @@ class Network:
 
     def host(self, name: str) -> Host:
         """Return a host; CourseError if there is none of that name."""
-        if name not in self.hosts:
+        if not isinstance(name, str) or name not in self.hosts:
             raise CourseError(f"There is no host {name!r} in this network; there are {', '.join(self.hosts)}.")
         return self.hosts[name]
 

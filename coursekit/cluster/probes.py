@@ -13,10 +13,10 @@ from scapy.layers.inet6 import ICMPv6EchoReply, ICMPv6EchoRequest, IPv6
 from scapy.packet import Packet, Raw
 
 from coursekit.cluster.datagram import Datagram
+from coursekit.cluster.given import check_ping
 from coursekit.cluster.tables import Address
 from coursekit.errors import CourseError
 
-_MAX_PAYLOAD = 65535 - 28
 TRACEROUTE_PORT = 33434  # traceroute's first destination port; each probe takes the next
 
 
@@ -37,8 +37,7 @@ def echo_request(
     ping's data are 16 bytes of time (zero here), then 0x10, 0x11, …; `payload` replaces them. Raises CourseError for
     a size that fits in no IP packet.
     """
-    if not 0 <= size <= _MAX_PAYLOAD:
-        raise CourseError(f"A ping carries 0 to {_MAX_PAYLOAD} bytes of data; {size} was asked for.")
+    check_ping(size, df, ttl, tos)
     data = payload if payload is not None else (bytes(16) + bytes(i & 0xFF for i in range(16, size)))[:size]
     if src.version == 6:
         return bytes(_ip(src, dst, ttl, tos, 0, False) / ICMPv6EchoRequest(id=ident, seq=seq, data=data))

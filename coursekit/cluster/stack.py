@@ -179,7 +179,7 @@ def _leave(world: World, going: Going, data: bytes, mtu: int) -> list[Event]:
         found = asks.neighbour(world.network, host, link, hop)
         going.decisions.append(found)
         if found.row is None:
-            return _nobody_answers(world, going, link, hop, packet)
+            return _nobody_answers(world, going, link, hop, packet, Datagram(data).src if translated else None)
         frames = [ethernet(found.row.lladdr, link.mac or asks.NOBODY, piece) for piece in frames]
     stuck = next((place for place, frame in enumerate(frames) if refused(world, host, link, frame)), len(frames))
     frames = frames[: stuck + 1]  # ip_do_fragment gives up at the first fragment that does not get out
@@ -187,7 +187,9 @@ def _leave(world: World, going: Going, data: bytes, mtu: int) -> list[Event]:
     return [Transmit(going.trip, host.name, link.name, frame, *more) for frame in frames]
 
 
-def _nobody_answers(world: World, going: Going, link: Link, hop: Address, packet: Datagram) -> list[Event]:
+def _nobody_answers(
+    world: World, going: Going, link: Link, hop: Address, packet: Datagram, left_as: Address | None
+) -> list[Event]:
     """ARP goes unanswered: the packet waits, and after three seconds its sender is told, if it still listens."""
     host, trip = going.host, going.trip
     mark = going.before or trip.stop(Mark(host.name, link.name, "drops", None, ""))
@@ -200,7 +202,7 @@ def _nobody_answers(world: World, going: Going, link: Link, hop: Address, packet
     frame = None if "NO-CARRIER" in link.flags else _arp_request(link.mac or asks.NOBODY, asker, hop)
     note = f"{host.name} asks three times who has {hop}: no answer"
     trip.stop(Mark(host.name, link.name, "asks", frame, note, [going.decisions[-1]]))
-    return complain(world, trip, host, mark, icmp.HOST_UNREACHABLE, packet) if in_time else []
+    return complain(world, trip, host, mark, icmp.HOST_UNREACHABLE, packet, left_as=left_as) if in_time else []
 
 
 def _arp_request(mac: str, asker: Address | None, target: Address) -> bytes | None:

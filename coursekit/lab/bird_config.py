@@ -71,7 +71,7 @@ def _node(cluster: Cluster, node: Node, own: Speaker, lacks: set[str], kept_back
     table = ""
     if cluster.profile.device and not {"direct", "learn"} <= lacks:
         table = "igp table tunnels; "
-        yield from _tunnels(cluster, node)
+        yield from _tunnels(cluster, node, lacks)
     nodes = {other.name for other in cluster.nodes}
     for end in own.neighbours:
         yield f"protocol bgp {protocol(end)} {{"
@@ -85,8 +85,11 @@ def _node(cluster: Cluster, node: Node, own: Speaker, lacks: set[str], kept_back
         yield "}"
 
 
-def _tunnels(cluster: Cluster, node: Node) -> Iterator[str]:
-    """Yield the next hops that lie behind the tunnel device, and those that CrossSubnet reaches without it."""
+def _tunnels(cluster: Cluster, node: Node, lacks: set[str]) -> Iterator[str]:
+    """Yield the next hops that lie behind the tunnel device, and those that CrossSubnet reaches without it.
+
+    In Calico's BIRD 1.6 a next hop must be known to the main table first: one of another subnet by the default route.
+    """
     segment = cluster.segment_of(node)
     yield "ipv4 table tunnels;"
     yield "protocol static krt_tunnel { ipv4 { table tunnels; };"
@@ -95,7 +98,7 @@ def _tunnels(cluster: Cluster, node: Node) -> Iterator[str]:
     for hop in hops:
         if cluster.profile.direct and hop in segment.subnet:
             yield f'  route {hop}/32 via "eth0";'
-        else:
+        elif hop in segment.subnet or not {"default", "learn"} & lacks:
             yield f"  route {hop}/32 via {hop}%'{cluster.profile.device}' onlink;"
     yield "}"
 

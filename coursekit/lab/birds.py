@@ -44,9 +44,8 @@ def wanted(network: Network) -> Wanted:
     for event in learning.events:
         name = str(event.arguments[0])
         if event.op == "session_down" and name in start.sessions:
-            end = start.sessions[name][0]
-            if not {end.speaker.name, end.peer.name} & set(dead):  # such a session ends by itself
-                closed.add((end.speaker.name, protocol(end)))
+            alive = [end for end in start.sessions[name] if end.speaker.name not in dead]  # the dead notice nothing
+            closed |= {(end.speaker.name, protocol(end)) for end in alive[:1]}
         if event.op == "router_down" and name in start.speakers:
             dead[name] = str(event.arguments[1])
             if event.settled:  # the timers have rung; nobody wants to wait for them here

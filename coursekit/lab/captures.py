@@ -22,6 +22,7 @@ class Captures(Mapping[str, Capture]):
     def __init__(self) -> None:
         self._found: dict[str, Capture] = {}
         self.frames: tuple[Captured, ...] = ()  # of all points, in the order of time
+        self.lost = 0  # frames for which there was no room, at any device: more came than were read
         self.everything: tuple[Captured, ...] = ()  # at every device, whichever points were asked for
 
     def __getitem__(self, point: str) -> Capture:
@@ -41,7 +42,9 @@ class Captures(Mapping[str, Capture]):
         return len(self._found)
 
     def __repr__(self) -> str:
-        return "\n".join(f"{point}: {len(found)} frames" for point, found in self._found.items())
+        lines = [f"{point}: {len(found)} frames" for point, found in self._found.items()]
+        lines += [f"{self.lost} frames are missing: they came faster than they were read"] if self.lost else []
+        return "\n".join(lines)
 
     def fill(self, frames: Iterable[Captured], points: Iterable[str], bpf: str, folder: Path | None) -> None:
         """Take in what was captured at `points`; with `folder`, the files stay there."""
@@ -59,6 +62,8 @@ def points_of(network: Network, asked: Iterable[str] | None) -> list[str]:
     if asked is None:
         return [point for point in every if not point.endswith(":lo")]
     found = []
+    if not isinstance(asked, Iterable):
+        raise CourseError(f"points are capture points such as 'node1:eth0', or hosts; {asked!r} was given.")
     for one in [asked] if isinstance(asked, str) else asked:
         of_host = [point for point in every if point.startswith(f"{one}:") and not point.endswith(":lo")]
         if one not in every and not of_host:

@@ -7,6 +7,7 @@ two can be compared.
 from __future__ import annotations
 
 import contextlib
+import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import ip_address
@@ -17,6 +18,7 @@ from typing import Any
 from coursekit.cluster import faults
 from coursekit.cluster.commands import Command
 from coursekit.cluster.faults import Fault
+from coursekit.cluster.given import check_hops, check_ping, check_seconds, check_settings, check_size
 from coursekit.cluster.model import Cluster, load
 from coursekit.cluster.network import Network, network, network_from_tables
 from coursekit.cluster.tables import HostTables
@@ -29,6 +31,8 @@ from coursekit.lab.machines import Machines
 from coursekit.lab.results import Get, Ping, Result, Traceroute, hops, ping_outcomes
 from coursekit.lab.sandbox import Sandbox
 from coursekit.lab.seen import journeys
+
+_PATH = re.compile(r"/[!-~]*")  # visible ASCII: the rest would have to be escaped
 
 
 def up(cluster: Cluster | str | Path, profile: str | None = None, *, settings: Mapping[str, str] | None = None,
@@ -44,6 +48,7 @@ def up(cluster: Cluster | str | Path, profile: str | None = None, *, settings: M
         found = found.with_profile(profile, **options)
     elif options:
         raise CourseError(f"{', '.join(options)}: options go with a profile; give its name too.")
+    check_settings(settings or {})
     return Lab(found, settings)
 
 
@@ -95,7 +100,7 @@ class Lab:
     def _address(self, name: str) -> str:
         """Return the address of a host, or an address as it is given."""
         try:
-            return str(ip_address(name))
+            return str(ip_address(name if isinstance(name, str) else str(self._host(name))))
         except ValueError:
             return str(self._sound.address_of(self._host(name)))
 
@@ -104,12 +109,13 @@ class Lab:
 
         Raises CourseError for an unknown host, a program that is not installed, or a command that takes longer.
         """
-        words = ["sh", "-c", command] if isinstance(command, str) else list(command)
+        words = _words(command)
+        check_seconds("seconds", seconds)
         done = self._run(host, words, seconds)
         shown = command if isinstance(command, str) else shlex.join(words)
         if done["late"]:
             raise CourseError(f"{host}: {shown!r} was ended after {seconds:g} s; give it more with seconds=….")
-        if done["status"] == 127 and isinstance(command, str):
+        if done["status"] == 127 and isinstance(command, str) and "not found" in done["text"]:
             raise CourseError(f"{host}: {shown!r} could not run: {done['text'].strip()}.")
         return Result(done["text"], done["status"])
 
@@ -123,6 +129,8 @@ class Lab:
         `size` is ping's -s in bytes, `df` its -M (True do, False dont, None its own choice), `wait` its -W in seconds:
         “Host Unreachable” takes the kernel three. Raises CourseError for unknown hosts or no ping installed.
         """
+        check_ping(size, df, ttl, tos, count)
+        check_seconds("wait", wait)
         words = ["ping", "-n", "-c", str(count), "-i", "0.2", "-W", f"{wait:g}", "-s", str(size), "-t", str(ttl)]
         words += {True: ["-M", "do"], False: ["-M", "dont"], None: []}[df]
         words += ["-Q", str(tos)] if tos else []
@@ -133,17 +141,23 @@ class Lab:
 
     def get(self, src: str, dst: str, path: str = "/api", size: int | None = None, wait: float = 5.0) -> Get:
         """Fetch `path` from port 80 of a pod (or any host) over HTTP; the answer has `size` bytes, if given."""
+        if not isinstance(path, str) or not _PATH.fullmatch(path):
+            raise CourseError(f"path is what a URL has behind its host, such as '/api?x=1'; {path!r} was given.")
+        check_seconds("wait", wait)
         address = self._address(dst)
         owner = self._sound.owner(ip_address(address))
         if owner is not None:
             self._sandbox.ask("serve", host=owner)
         if size is not None:
+            check_size(size, 0)
             path += f"{'&' if '?' in path else '?'}bytes={size}"
         done = self._sandbox.ask("get", host=self._host(src), address=address, path=path, seconds=wait)
         return Get.of(done["got"].encode("latin-1"), done["error"], _frames(done))
 
     def traceroute(self, src: str, dst: str, max_hops: int = 30, wait: float = 1.0) -> Traceroute:
         """Let host `src` trace the way to a host or an address, with one UDP probe per TTL."""
+        check_hops(max_hops)
+        check_seconds("wait", wait)
         words = ["traceroute", "-n", "-q", "1", "-w", f"{wait:g}", "-m", str(max_hops), self._address(dst)]
         done = self._run(src, words, max_hops * wait + 5, watch=True)
         return Traceroute(tuple(hops(done["text"])), done["text"], _frames(done))
@@ -157,13 +171,16 @@ class Lab:
         stay there.
         """
         wanted = points_of(self._machines.network, points)
+        if not isinstance(folder, str | Path | None):
+            raise CourseError(f"folder is where pcap files are to stay, a path; {folder!r} was given.")
         found = Captures()
         self._sandbox.ask("listen")
         try:
             yield found
         finally:
-            frames = _frames(self._sandbox.ask("heard"))
-        found.fill(frames, wanted, filter, Path(folder) if folder is not None else None)
+            heard = self._sandbox.ask("heard")
+        found.fill(_frames(heard), wanted, filter, Path(folder) if folder is not None else None)
+        found.lost = heard["lost"]
 
     def tables(self, host: str) -> HostTables:
         """Return what `ip` and `bridge` print on a host now."""
@@ -185,10 +202,14 @@ class Lab:
 
         What was broken before stays so. Raises CourseError where the fault cannot be.
         """
-        one = faults.fault(fault, **options) if isinstance(fault, str) else fault
-        typed = self._change(faults.apply(self._machines.network, one))
-        self.faults += (one,)
-        return typed
+        one = faults.named(fault, **options)
+        wanted = faults.apply(self._machines.network, one)
+        before, self.faults = self.faults, (*self.faults, one)
+        try:
+            return self._change(wanted)
+        except CourseError:
+            self.faults = before
+            raise
 
     def repair(self) -> tuple[Command, ...]:
         """Undo all faults; return the commands that did it."""
@@ -213,6 +234,17 @@ class Lab:
     def forget(self) -> None:
         """Let every host forget what traffic taught it: its neighbours' MACs, and path MTUs."""
         self._machines.forget()
+
+
+def _words(command: Any) -> list[str]:
+    """Return a command as its words; a string is the shell's."""
+    words = ["sh", "-c", command] if isinstance(command, str) else command
+    whole = isinstance(words, list | tuple) and words and all(isinstance(word, str) for word in words)
+    if not whole or any("\0" in word for word in words):
+        raise CourseError(
+            f"A command is a line for the shell or a list of words, without NUL characters; {command!r} was given."
+        )
+    return list(words)
 
 
 def _frames(done: Mapping[str, Any]) -> tuple[Captured, ...]:

@@ -27,8 +27,8 @@ class Machines:
         self._sandbox, self._written = sandbox, written
         self.network = wanted
         hosts = wanted.hosts
-        every = {name: {**settings(host), **(extra or {})} for name, host in hosts.items()}
-        self._there = sandbox.ask("hosts", names=list(hosts), settings=every)
+        every = {name: settings(host) for name, host in hosts.items()}
+        self._there = sandbox.ask("hosts", names=list(hosts), settings=every, asked=dict(extra or {}))
         if uplinks(wanted):
             sandbox.ask("hosts", names=[OUTSIDE], settings={OUTSIDE: settings(Host(HostTables(OUTSIDE)))}, deaf=True)
         found = scripts(wanted, written, self._there)
@@ -70,7 +70,11 @@ class Machines:
     def change(self, wanted: Network) -> tuple[Command, ...]:
         """Turn the network that is there into another one of the same hosts; return the commands that did it."""
         typed = commands(self.network, wanted, without=self._written)
-        self._type(typed)
+        try:
+            self._type(typed)
+        except KeyboardInterrupt:  # the sandbox finishes what it has begun
+            self.network = wanted
+            raise
         self.network = wanted
         self._settle()
         return typed

@@ -161,7 +161,7 @@ class Replay:
 
     def break_(self, fault: str | Fault, **options: Any) -> tuple[Command, ...]:
         """Go over to the recording of a fault, or to the model's; return the commands that break a live cluster so."""
-        one = faults.fault(fault, **options) if isinstance(fault, str) else fault
+        one = faults.named(fault, **options)
         before, self._now = self._now, faults.apply(self._now, one)
         self.faults += (one,)
         self._takes = self._found()

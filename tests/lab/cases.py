@@ -38,6 +38,13 @@ _OTHERWISE: tuple[tuple[str, str, dict[str, object]], ...] = (
     ("ipv6-underlay", "flannel-vxlan", {}),
     ("chapter", "flannel-vxlan", {}),
 )
+_ELSEWHERE: tuple[tuple[str, str, dict[str, object], tuple[Fault, ...]], ...] = (
+    ("lab", "host-gw", {"masquerade": "all"}, (fault("node-down"),)),  # the error comes from where the packet left as
+    ("ipv6-underlay", "flannel-vxlan", {}, (fault("node-down"),)),
+    ("two-racks", "calico-ipip", {}, (fault("no-default-route"),)),  # the tunnel's next hop is behind a router
+    ("two-racks", "none", {"router_routes": True}, (fault("port-mtu", node="node3", mtu=2000),)),  # its bridge follows
+    ("lab", "flannel-vxlan", {}, (fault("pod-mtu", pod="podB", mtu=1300),)),
+)
 
 
 def cases() -> list[Case]:
@@ -60,6 +67,10 @@ def cases() -> list[Case]:
         start = f"{name}: {profile}{f' ({words})' if words else ''}"
         pods = [pod.name for pod in cluster.pods]
         found.append(Case(start, cluster, (), pods[0], pods[-1]))
+    for name, profile, options, faults in _ELSEWHERE:
+        cluster = load(name).with_profile(profile, **options)
+        pods = [pod.name for pod in cluster.pods]
+        found.append(Case(f"{name}: {profile}: {' + '.join(map(str, faults))}", cluster, faults, pods[0], pods[-1]))
     return found
 
 

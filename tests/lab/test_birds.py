@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from coursekit import lab
-from coursekit.cluster.faults import apply
+from coursekit.cluster.faults import apply, fault
 from coursekit.cluster.model import Cluster, load
 from coursekit.cluster.network import Network, network
 from coursekit.errors import CourseError
@@ -47,13 +47,25 @@ def test_birds_write_what_the_model_predicts(
     sound, compared = network(cluster), 0
     with lab.up(cluster) as net:
         assert routes(net.network()) == routes(sound)
-        for fault, how in breaks:
-            net.break_(fault, **how)
-            assert routes(net.network()) == routes(apply(sound, fault, **how)), fault
+        for broken, how in breaks:
+            net.break_(broken, **how)
+            assert routes(net.network()) == routes(apply(sound, broken, **how)), broken
             net.repair()
-            assert routes(net.network()) == routes(sound), f"{fault}, mended"
+            assert routes(net.network()) == routes(sound), f"{broken}, mended"
             compared += 2
     record_property("states of all kernels' routes", compared + 1)
+
+
+def test_a_session_with_a_node_whose_cable_is_pulled_can_be_lost() -> None:
+    """The dead node goes on believing in it; the living one drops its routes at once."""
+    sound = network(load("chapter").with_profile("calico-bgp"))
+    faults = fault("node-down", node="node2"), fault("session-lost", node="node1", peer="node2")
+    with lab.up("chapter", "calico-bgp") as net:
+        for one in faults:
+            net.break_(one)
+        assert routes(net.network()) == routes(apply(sound, *faults))
+        net.repair()
+        assert routes(net.network()) == routes(sound)
 
 
 def test_pods_speak_over_routes_that_bird_wrote() -> None:

@@ -172,3 +172,27 @@ def test_captures_show_what_a_wire_would_carry() -> None:
     assert {f.time_ns for capture in captures.values() for f in capture} == {f.time_ns for f in captures.frames}
     assert all(begun <= frame.time_ns <= ended for frame in captures.frames)
     assert {capture.linktype for capture in captures.values()} == {"ethernet"}
+
+
+def test_captures_lie_in_one_another() -> None:
+    """A capture inside another has what went by meanwhile; the outer one has everything."""
+    with lab.up("lab") as net:
+        with net.capture(["node1:eth0"], "icmp or udp port 8472") as outer:
+            net.ping("podA", "podB")
+            with net.capture(["node1:eth0"], "icmp or udp port 8472") as inner:
+                net.ping("podA", "podB", count=2)
+            net.ping("podA", "podB")
+        assert (len(outer["node1:eth0"]), len(inner["node1:eth0"])) == (8, 4)
+        assert outer.lost == inner.lost == 0
+        assert "missing" not in repr(outer)
+
+
+def test_a_capture_says_what_it_missed() -> None:
+    """More frames than a ring holds: those that found no room are counted, as tcpdump does."""
+    with lab.up("lab") as net:
+        with net.capture(["podA"]) as found:
+            flood = ["ping", "-q", "-f", "-c", "4000", "-s", "1400", "10.244.1.7"]
+            net._sandbox.ask("commands", steps=[("podA", flood, "")])  # meanwhile nobody reads
+        assert 0 < len(found["podA:eth0"]) < 8000
+        assert found.lost >= 8000 - len(found["podA:eth0"])
+        assert f"{found.lost} frames are missing" in repr(found)

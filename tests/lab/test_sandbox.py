@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from coursekit.cluster.model import Cluster
 from coursekit.errors import CourseError
 from coursekit.lab import birds, limits, live, probe, sandbox
 from coursekit.lab.machines import Machines
+from coursekit.lab.results import Result
 
 pytestmark = pytest.mark.namespaces
 
@@ -211,6 +213,53 @@ def test_names_of_the_machine_do_not_clash(tmp_path: Path) -> None:
         assert other.ping("podA", "podB").journey.outcome.kind == "delivered"
 
 
+def test_a_lab_outlives_whatever_it_is_asked() -> None:
+    """What the sandbox cannot do gets a sentence, and the next one is answered."""
+    with lab.up("lab") as net:
+        for request in ({"op": "frobnicate"}, {"op": "run", "host": "podA", "command": [], "seconds": 1},
+                        {"op": "run", "host": "podX", "command": ["true"], "seconds": 1}, {"op": "heard"}):  # fmt: skip
+            with pytest.raises(CourseError, match=r"The lab could not do that: [A-Z][A-Za-z]+Error: "):
+                net._sandbox.ask(**request)
+        assert net.exec("podA", "echo still here").text == "still here\n"
+
+
+def test_settings_reach_every_host_and_nothing_else() -> None:
+    """Settings are written in each namespace; one that the kernel does not have, or refuses, is named."""
+    with lab.up("lab", settings={"ipv4/ip_default_ttl": "33"}) as net:
+        assert net.exec("router", "sysctl -n net.ipv4.ip_default_ttl").text == "33\n"
+    with pytest.raises(CourseError, match=r"/proc/sys/net/ipv4/no_such_thing: No such file"):
+        lab.up("lab", settings={"ipv4/no_such_thing": "1"})
+    with pytest.raises(CourseError, match=r"/proc/sys/net/ipv4/ip_default_ttl = high: Invalid argument"):
+        lab.up("lab", settings={"ipv4/ip_default_ttl": "high"})
+    with pytest.raises(CourseError, match="names under /proc/sys/net"):
+        lab.up("lab", settings={"../kernel/ostype": "1"})
+
+
+def test_an_interrupted_fault_can_be_repaired(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C while a fault is made leaves it made; the repair finds all of it."""
+    with lab.up("lab") as net:
+        before = {name: host.tables for name, host in net.network().hosts.items()}
+        real = sandbox.Sandbox.ask
+
+        def interrupted(self: sandbox.Sandbox, op: str, **arguments: Any) -> Any:
+            found = real(self, op, **arguments)
+            if op == "commands":
+                monkeypatch.setattr(sandbox.Sandbox, "ask", real)
+                raise KeyboardInterrupt
+            return found
+
+        for name in ("missing-route", "wrong-vni", "icmp-filtered", "node-down"):
+            monkeypatch.setattr(sandbox.Sandbox, "ask", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                net.break_(name)
+            assert [fault.name for fault in net.faults] == [name]
+            assert net.repair()
+            after = net.network()
+            assert all(after.host(host).tables.routes == tables.routes for host, tables in before.items()), name
+        net.forget()
+        assert net.ping("podA", "podB").journey.outcome.kind == "delivered"
+
+
 def test_mistakes_get_sentences() -> None:
     """Unknown hosts, commands, faults, points and filters, and commands that never end."""
     with lab.up("lab") as net:
@@ -221,6 +270,21 @@ def test_mistakes_get_sentences() -> None:
             (lambda: net.exec("podA", "frobnicate -x"), "podA: 'frobnicate -x' could not run: sh: .*not found"),
             (lambda: net.exec("podA", "sleep 9", seconds=0.2), r"'sleep 9' was ended after 0\.2 s"),
             (lambda: net.tables("nowhere"), "There is no host 'nowhere'"),
+            (lambda: net.exec("podA", []), "A command is a line for the shell or a list of words"),
+            (lambda: net.exec("podA", ["echo", 5]), r"list of words, without NUL characters; \['echo', 5\]"),  # type: ignore[list-item]
+            (lambda: net.exec("podA", "echo \0"), "without NUL characters"),
+            (lambda: net.exec("podA", "true", seconds=float("inf")), "seconds is a number of seconds from 0 to 86400"),
+            (lambda: net.ping("podA", "podB", size=65508), "0 to 65507 bytes of data; 65508"),
+            (lambda: net.ping("podA", "podB", count=0), "count is the number of echo requests"),
+            (lambda: net.ping("podA", "podB", wait=-1), "wait is a number of seconds"),
+            (lambda: net.ping("podA", 1), "There is no host 1"),  # type: ignore[arg-type]
+            (lambda: net.get("podA", "podB", "a b"), "path is what a URL has behind its host"),
+            (lambda: net.get("podA", "podB", size=1 << 24), "0 to 16777215 bytes"),
+            (lambda: net.traceroute("podA", "podB", max_hops=0), "1 to 255 hops"),
+            (lambda: net.capture(5).__enter__(), "points are capture points"),  # type: ignore[arg-type]
+            (lambda: net.capture(folder=5).__enter__(), "folder is where pcap files"),  # type: ignore[arg-type]
+            (lambda: net.break_(None), "There is no fault None"),  # type: ignore[arg-type]
+            (lambda: lab.up(42), "A cluster is a Cluster"),  # type: ignore[arg-type]
             (lambda: net.break_("missing-fdb", node="node9"), "'node9' is no node"),
             (lambda: net.capture(["node1:wlan0"]).__enter__(), "'node1:wlan0' is no capture point"),
             (lambda: lab.up("lab", "flanel"), "'flanel' is no profile"),
@@ -230,6 +294,9 @@ def test_mistakes_get_sentences() -> None:
             with pytest.raises(CourseError, match=words):
                 mistake()
         assert net.exec("podA", "exit 3").status == 3
+        assert net.exec("podA", "exit 127") == Result("", 127)
+        cut = net.exec("podA", "head -c 3000000 /dev/zero | tr '\\0' x").text
+        assert cut.endswith("xxx\n[cut here: 3000000 bytes were printed]\n")
         assert net.ping("podA", "podB").journey.outcome.kind == "delivered"
 
 
@@ -303,21 +370,26 @@ for profile in {profiles}:
 """
 
 
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A place that everybody may read: pytest shuts its own folders, those of other runs too."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
 @pytest.mark.root
 @pytest.mark.tool("setpriv", "bird")
 @pytest.mark.parametrize("tun", [True, False])
-def test_an_ordinary_user_has_the_same_lab(tun: bool, tmp_path: Path) -> None:
+def test_an_ordinary_user_has_the_same_lab(tun: bool, open_folder: Path) -> None:
     """As nobody, in a user namespace, every profile works; IPIP needs a /dev/net/tun that one may open, or a module."""
-    home = tmp_path / "open"  # a place that everybody may read, whatever the checkout is in
-    for folder in (*tmp_path.parents, tmp_path):
-        if folder.stat().st_uid == os.getuid() and folder != Path("/") and "pytest" in str(folder):
-            folder.chmod(0o755)
+    home = open_folder / "open"
     for package in (coursekit, scapy):
         shutil.copytree(Path(package.__file__).parent, home / package.__name__)
     shutil.copytree(Path(coursekit.__file__).parent.parent / "data" / "clusters", home / "data" / "clusters")
     profiles = ["flannel-vxlan", "calico-bgp", "calico-ipip"] if tun else ["calico-ipip"]
     (home / "ordinary.py").write_text(ORDINARY.format(profiles=profiles))
-    device = tmp_path / "tun"
+    device = open_folder / "tun"
     prepare = f"mknod -m {'666' if tun else '600'} {device} c 10 200 && mount --bind {device} /dev/net/tun && exec "
     python = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
     nobody = "setpriv --reuid 65534 --regid 65534 --clear-groups"

@@ -50,7 +50,7 @@ class Agent:
         self._spaces, self._taps = Spaces(), Taps()
         self._daemons = Daemons()
         self._servers: dict[str, socket.socket] = {}
-        self._listening = False
+        self._listening: list[tuple[int, int]] = []  # captures lie in one another: when each began, and lost before it
         self._do: dict[str, Callable[..., Any]] = {
             "hosts": self.hosts, "commands": self.commands, "settings": self.settings, "checksums": self.checksums,
             "run": self.run, "get": self.get, "serve": self.serve, "listen": self.listen, "heard": self.heard,
@@ -60,18 +60,22 @@ class Agent:
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """Do what was asked."""
-        operation = self._do[request.pop("op")]
         try:
-            return {"value": operation(**request)}
+            return {"value": self._do[request.pop("op")](**request)}
         except Cancelled:
             return {"cancelled": True}
         except Missing as missing:
             return {"missing": str(missing)}
         except OSError as error:
             return {"error": f"{error.filename or ''}: {error.strerror or error}".removeprefix(": ")}
+        except Exception as error:  # whatever was asked, the lab lives on
+            return {"error": f"{type(error).__name__}: {error}"}
 
-    def hosts(self, names: list[str], settings: dict[str, dict[str, str]], deaf: bool = False) -> list[str]:
+    def hosts(self, names: list[str], settings: dict[str, dict[str, str]], asked: dict[str, str] | None = None,
+              deaf: bool = False) -> list[str]:  # fmt: skip
         """Make a namespace for each name, with its tap and settings; return the devices that the kernel puts there.
+
+        `asked` are settings for all that must be possible.
 
         A kernel that has loaded ipip, sit or gre puts a device of each in every new namespace.
         """
@@ -80,6 +84,7 @@ class Agent:
             self._spaces.add(name)
             with self._spaces.inside(name):
                 spaces.write(settings.get(name, {}))
+                spaces.write(asked or {}, strict=True)
                 if not deaf:
                     self._taps.add(name)
                 found = found or [device for _, device in socket.if_nameindex()]
@@ -159,14 +164,16 @@ class Agent:
         """Collect what a process prints until it ends; return that, and whether it was too slow."""
         assert process.stdout is not None
         os.set_blocking(process.stdout.fileno(), False)
-        said, ended = b"", os.pidfd_open(process.pid)
+        said, size, ended = b"", 0, os.pidfd_open(process.pid)
         try:
             while True:
                 done = ended in self._wait([process.stdout.fileno(), ended], until - time.monotonic())
                 while piece := _read(process.stdout):
-                    said = (said + piece)[:_KEPT]
+                    size += len(piece)
+                    said += piece[: max(0, _KEPT - len(said))]
                 if done or time.monotonic() >= until:
-                    return said, not done
+                    cut = f"\n[cut here: {size} bytes were printed]\n".encode() if size > _KEPT else b""
+                    return said + cut, not done
         finally:
             os.close(ended)
 
@@ -187,20 +194,15 @@ class Agent:
     def _watching(self, watch: bool) -> Iterator[dict[str, Any]]:
         """Listen while a command runs, and until the network has fallen quiet after it."""
         found: dict[str, Any] = {}
-        alone = watch and not self._listening
-        if alone:
-            self.listen()
-        self._taps.read()
-        first, lost = len(self._taps), 0
+        if not watch:
+            yield found
+            return
+        self.listen()
         try:
             yield found
-            if watch:
-                self._settle()
         finally:
-            if alone:
-                self._listening = False
-                lost = self._taps.stop()
-        found |= {"frames": _rows(self._taps.since(first)), "lost": lost} if watch else {}
+            heard = self.heard()
+        found |= heard
 
     def _settle(self) -> None:
         until = last = time.monotonic()
@@ -213,15 +215,19 @@ class Agent:
 
     def listen(self) -> None:
         """Begin to listen at every device."""
-        self._taps.start()
-        self._listening = True
+        if not self._listening:
+            self._taps.start()
+        self._listening.append((time.time_ns(), self._taps.lost()))
 
     def heard(self) -> dict[str, Any]:
-        """Stop listening; return the frames in the order of time, and how many were lost."""
-        self._settle()
-        self._listening = False
-        lost = self._taps.stop()
-        return {"frames": _rows(self._taps.since(0)), "lost": lost}
+        """End what `listen` began last; return its frames in the order of time, and how many found no room."""
+        try:
+            self._settle()
+        finally:
+            begun, before = self._listening.pop()
+            if not self._listening:
+                self._taps.stop()
+        return {"frames": _rows(self._taps.since(begun)), "lost": self._taps.lost() - before}
 
     def spawn(self, name: str, host: str, command: list[str]) -> None:
         """Start a daemon on a host."""

@@ -70,11 +70,17 @@ class Spaces:
             _check(_libc.setns(self._home, _CLONE_NEWNET), "setns")
 
 
-def write(settings: Mapping[str, str]) -> None:
-    """Write files under /proc/sys of the current namespace; what this kernel does not have is left."""
+def write(settings: Mapping[str, str], strict: bool = False) -> None:
+    """Write files under /proc/sys of the current namespace; unless `strict`, what this kernel does not have is left."""
     for name, value in settings.items():
-        with contextlib.suppress(FileNotFoundError), open(f"/proc/sys/net/{name}", "w") as file:
-            file.write(value)
+        try:
+            with open(f"/proc/sys/net/{name}", "w") as file:
+                file.write(value)
+        except FileNotFoundError:
+            if strict:
+                raise
+        except OSError as error:  # the kernel refuses a value when it is written, and names no file
+            raise OSError(error.errno, error.strerror, f"/proc/sys/net/{name} = {value}") from None
 
 
 def running() -> dict[str, bool]:

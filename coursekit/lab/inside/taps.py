@@ -28,6 +28,7 @@ class Taps:
     def __init__(self) -> None:
         self._rings: dict[str, Ring] = {}
         self._seen: list[Seen] = []
+        self._lost = 0
 
     def add(self, host: str) -> None:
         """Open the tap of a host; its namespace must be the current one."""
@@ -40,6 +41,7 @@ class Taps:
     def start(self) -> None:
         """Begin to listen: what went by before is forgotten."""
         self._seen.clear()
+        self._lost = 0
         for ring in self._rings.values():
             ring.hear()
 
@@ -53,17 +55,21 @@ class Taps:
             if device:
                 self._seen.append(Seen(when, host, device, out, 1 if hardware in _ETHERNET else 101, data))
 
-    def since(self, place: int) -> list[Seen]:
-        """Return the frames after the first `place`, in the order of time."""
-        return sorted(self._seen[place:], key=lambda frame: frame.time_ns)
+    def since(self, begun: int) -> list[Seen]:
+        """Return the frames from a time on (ns, of the kernel's clock), in the order of time."""
+        return sorted((f for f in self._seen if f.time_ns >= begun), key=lambda frame: frame.time_ns)
 
     def __len__(self) -> int:
         return len(self._seen)
 
-    def stop(self) -> int:
-        """Fall deaf again; return how many frames got lost for want of room."""
+    def lost(self) -> int:
+        """Return how many frames found no room since `start`."""
+        self._lost += sum(ring.lost() for ring in self._rings.values())
+        return self._lost
+
+    def stop(self) -> None:
+        """Fall deaf again."""
         for ring in self._rings.values():
             ring.deafen()
         for host, ring in self._rings.items():
             self._take(host, ring.rest())
-        return sum(ring.lost() for ring in self._rings.values())
