@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from coursekit.errors import CourseError
 from coursekit.lab.probe import probe
@@ -22,6 +22,7 @@ from coursekit.lab.recorder.take import Take, take
 from coursekit.lab.recording import recording, recordings
 from coursekit.paths import data_dir
 
+_Made = TypeVar("_Made")
 _AT_ONCE = 4  # scenarios side by side
 _GUESTS_AT_ONCE = min(_AT_ONCE, os.cpu_count() or 1)  # each takes a whole processor
 _TRIES = 3  # where sessions come up in another order, other UPDATEs may be sent; once in three they are as recorded
@@ -73,17 +74,18 @@ def _record(names: list[str], into: Path | None, guest: Guest | None) -> int:
         if names and (why := _cannot(scenario, guest)):
             raise CourseError(f"{scenario.name} cannot be recorded here: {why}.")
 
-    def make(name: str) -> tuple[int, str]:
-        scenario, began = scenarios()[name], time.monotonic()
+    def make(name: str) -> tuple[Scenario, Take | str]:
+        scenario = scenarios()[name]
         if why := _cannot(scenario, guest):
-            return 0, f"{name}: cannot be recorded here: {why}"
+            return scenario, f"cannot be recorded here: {why}"
         with tempfile.TemporaryDirectory() as room:
-            taken = _take(scenario, Path(room), guest)
-        provenance.write(scenario, taken, target)
-        return 0, f"{name}: {len(taken.files)} files, {time.monotonic() - began:.1f} s"
+            return scenario, _take(scenario, Path(room), guest)
 
-    for _, line in _side_by_side(make, [scenario.name for scenario in wanted]):
-        print(line, flush=True)
+    for scenario, made in _side_by_side(make, [scenario.name for scenario in wanted]):
+        if isinstance(made, Take):  # written here, where an interrupt is felt: then nothing more is
+            provenance.write(scenario, made, target)
+        said = made if isinstance(made, str) else f"{len(made.files)} files"
+        print(f"{scenario.name}: {said}", flush=True)
     return 0
 
 
@@ -121,7 +123,7 @@ def _damaged(names: list[str], *, everything: bool) -> Any:
                 yield f"{path.name} in data/recordings is no recording: it has no provenance.json. Remove it."
 
 
-def _side_by_side(do: Callable[[str], tuple[int, str]], names: list[str]) -> Iterator[tuple[int, str]]:
+def _side_by_side(do: Callable[[str], _Made], names: list[str]) -> Iterator[_Made]:
     """Yield what `do` gives for each name, in order; most of a scenario is waiting, so some run at the same time."""
     kernels = {name: name in scenarios() and bool(scenarios()[name].kernel) for name in names}
     pools = {False: ThreadPoolExecutor(_AT_ONCE), True: ThreadPoolExecutor(_GUESTS_AT_ONCE)}
