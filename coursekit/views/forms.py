@@ -68,7 +68,7 @@ class Form(W.VBox):  # type: ignore[misc]
             self.problem = str(error)
         for view in self.views:
             view.enliven()
-        self._shown.value = self._answer_html()
+        self._shown.value = f"<style>{style('form')}</style>{self._answer_html()}"
 
     def text(self) -> str:
         """Return the text twin: the values, then what they give."""

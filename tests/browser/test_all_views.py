@@ -110,9 +110,11 @@ def test_every_view_is_readable(lab: Lab, page: Any, cells: list[str], theme: st
         assert seen > 8, name
         pale += faults
         cut += cell.evaluate(CUT)
+    arrow = page.locator(".ck-form select").first.evaluate("e => getComputedStyle(e).backgroundImage")
     print(f"screenshots in {tmp_path}")
     assert pale == []
     assert cut == []
+    assert ("%23e0e0e0" in arrow) == (theme == "dark"), "the arrow of a drop-down is black by itself"
     assert page.problems == []
     assert [url for url in asked if not url.startswith((lab.url, "data:", "blob:"))] == []
 

@@ -153,6 +153,20 @@ def test_every_step_shows_the_tables_of_the_run(drawn: Any, stage: Any) -> None:
             assert shown == expected(router["name"], step), (step, router["name"])
 
 
+def test_nothing_moves_under_the_pointer(drawn: Any, stage: Any) -> None:
+    """While a run is stepped with a route chosen, the bar and the tables stay where they are, on a small page too."""
+    drawn.set_viewport_size({"width": 1000, "height": 1000})
+    go(stage, LAST)
+    stage.locator("select").select_option("0")
+    stage.locator(".ck-held tbody button").first.click()
+    places = set()
+    for step in range(LAST + 1):
+        go(stage, step)
+        places.add(tuple(round(found.bounding_box()["y"]) for found in (bar(stage), stage.locator("select"))))
+    drawn.set_viewport_size({"width": 1300, "height": 1000})
+    assert len(places) == 1
+
+
 def test_step_back_and_keys(drawn: Any, stage: Any) -> None:
     """Step moves a message to where it goes, Back undoes it, and the keys do the same; none leaves the ends."""
     bar(stage).get_by_text("Step ▶").click()
