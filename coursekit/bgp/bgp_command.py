@@ -83,8 +83,9 @@ def _formulas(data: object, args: argparse.Namespace, bad: list[CourseError]) ->
             continue
         differ += wrong
         if not args.json and not wrong:
-            sizes = ", ".join(" x ".join(map(str, size)) for size in ran) or "no size, for none is given"
-            print(f"{form['id']}  {plain(form.get('title', ''))}: the formulas hold for {sizes}")
+            sizes = ", ".join(" x ".join(map(str, size)) for size in ran)
+            outcome = f"the formulas hold for {sizes}" if ran else "not checked, for want of sizes or formulas"
+            print(f"{form['id']}  {plain(form.get('title', ''))}: {outcome}")
     return differ
 
 

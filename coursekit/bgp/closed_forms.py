@@ -10,13 +10,15 @@ import ast
 import operator
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 from coursekit.bgp import topologies
 from coursekit.bgp.scenario import Scenario
 from coursekit.errors import CourseError
 
-LARGEST = 300  # routers in a network that is built for a formula
+LARGEST = 300  # nodes, reflectors, leaves or spines in a network that is built for a formula
+MOST = 1_000_000  # UPDATEs of such a network, roughly
 _OPERATORS: dict[type, Callable[[Any, Any], Any]] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
     ast.FloorDiv: operator.floordiv, ast.Pow: lambda a, b: a**b if b < 10 else None,
@@ -90,12 +92,12 @@ def counts(family: Family, sizes: tuple[int, ...], profile: str = "rfc") -> Iter
 def check(form: Mapping[str, Any], profile: str = "rfc") -> tuple[list[tuple[int, ...]], list[str]]:
     """Check one entry of `parametric`; return the sizes that were run, and every difference as a sentence.
 
-    The FRR profile echoes, so `updates_echo_profile` holds for it in place of `updates`; a failure is not counted then.
+    The FRR profile echoes: there `updates_echo_profile` holds, and neither `updates` nor the counts of a failure do.
     """
     family = FAMILIES[form["id"]]
     wanted = {key: form[key] for key in COUNTS if key in form}
     if profile == "frr":
-        wanted = {"updates": form.get("updates_echo_profile", form.get("updates"))}
+        wanted = {"updates": form["updates_echo_profile"]} if "updates_echo_profile" in form else {}
     given = form.get("check_n")
     ran, wrong = [], []
     for item in given if isinstance(given, list) else []:
@@ -103,6 +105,11 @@ def check(form: Mapping[str, Any], profile: str = "rfc") -> tuple[list[tuple[int
         if len(sizes) != len(family.sizes) or not all(type(size) is int and 1 <= size <= LARGEST for size in sizes):
             raise CourseError(f"{form['id']} is to be checked for {item}: {' and '.join(family.sizes)} from 1 to "
                               f"{LARGEST} was expected.")  # fmt: skip
+        if prod(sizes) * sum(sizes) > MOST:
+            raise CourseError(f"{form['id']} is to be checked for {item}, which takes more than {MOST:,} UPDATEs; "
+                              "choose smaller sizes, or ask coursekit.bgp.groups.")  # fmt: skip
+        if not wanted:
+            continue
         names = dict(zip(family.sizes, sizes, strict=True))
         said = ", ".join(f"{name} = {size}" for name, size in names.items())
         ran.append(sizes)

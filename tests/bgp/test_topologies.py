@@ -51,6 +51,17 @@ def test_echo_costs_what_frr_was_seen_to_send(form_id: str, size: int) -> None:
     assert closed_forms.check(FORMS[form_id] | {"check_n": [size], "updates_echo_profile": "n"}, "frr")[1]
 
 
+def test_a_form_without_a_formula_for_echoes_says_nothing_of_frr() -> None:
+    """F3 has none: its `updates` is not held against the FRR profile, which sends more."""
+    assert closed_forms.check(FORMS["F3"] | {"check_n": [[2, 3]]}, "frr") == ([], [])
+
+
+def test_sizes_that_would_take_minutes_are_refused() -> None:
+    """300 reflectors for 300 nodes are 54 million UPDATEs: a sentence, before anything is built."""
+    with pytest.raises(CourseError, match="takes more than 1,000,000 UPDATEs"):
+        closed_forms.check(FORMS["F3"] | {"check_n": [[300, 300]]})
+
+
 @pytest.mark.parametrize("formula", ["n +", "x*n", "n()", "__import__('os')", "n if n else 1", "n/0", "9**9**9",
                                      "n.real", "1" * 300, "", None, [1], "True", "2.5*n", "m"])  # fmt: skip
 def test_a_formula_is_arithmetic_and_nothing_else(formula: Any) -> None:
