@@ -12,6 +12,7 @@ from typing import Any
 from coursekit.bgp.scenario import Scenario
 from coursekit.bgp.schedule import Schedule
 from coursekit.bgp.trace import MOST, trace
+from coursekit.errors import CourseError
 from coursekit.views.bgp_data import DRAWN, bgp_data, sample, steps_of
 from coursekit.views.bgp_live import bgp_live
 from coursekit.views.bgp_map import Map
@@ -32,6 +33,9 @@ class BgpView(View):
 
     def __init__(self, scenario: Scenario, profile: str = "rfc", title: str = "", schedule: Schedule | None = None,
                  actions: Iterable[Any] = ()) -> None:  # fmt: skip
+        if not isinstance(scenario, Scenario):
+            raise CourseError(f"views.bgp draws a Scenario, from bgp.topologies or from bgp.scenario_file.load; "
+                              f"{str(scenario)[:60]!r} was given.")  # fmt: skip
         self.scenario = scenario
         drawn = sample(scenario)
         whole = len(drawn) == len(scenario.routers) <= DRAWN

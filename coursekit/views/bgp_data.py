@@ -20,7 +20,7 @@ _SAMPLE = 6  # routers of a larger network whose tables are shown
 def steps_of(scenario: Scenario, actions: Iterable[Any]) -> list[Step]:
     """Return the scenario's steps, and one more for each of `actions`: an action, a list of them, or a Step."""
     more = []
-    for given in actions:
+    for given in actions if isinstance(actions, Iterable) else [actions]:
         if isinstance(given, Step):
             more.append(given)
             continue

@@ -117,6 +117,8 @@ def explore_bgp(n: int = 3, cluster: Cluster | str | Path | None = None, profile
     if not isinstance(n, int) or not LEAST <= n <= MOST:
         raise CourseError(f"explore_bgp draws {LEAST} to {MOST} nodes; n = {n!r} was given. "
                           "views.bgp runs larger networks.")  # fmt: skip
+    if not isinstance(cluster, Cluster | str | Path | None):
+        raise CourseError(f"`cluster` is a Cluster, or the name or path of one; {str(cluster)[:60]!r} was given.")
     return BgpForm(n, cluster if isinstance(cluster, Cluster) else load(cluster or "chapter"), profile)
 
 

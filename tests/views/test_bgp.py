@@ -194,6 +194,15 @@ def test_two_hundred_nodes() -> None:
     assert len(json.dumps(view._repr_mimebundle_(), ensure_ascii=False)) < 30_000
 
 
+@pytest.mark.parametrize("given", ["cases.json", None, 5])
+def test_only_a_scenario_is_drawn(given: Any) -> None:
+    """A path, or nothing, gets a sentence that says where scenarios come from; so does an action that is a number."""
+    with pytest.raises(CourseError, match=r"draws a Scenario, from bgp\.topologies .* was given"):
+        views.bgp(given)
+    with pytest.raises(CourseError, match="5 was given"):
+        views.bgp(topologies.full_mesh(2), actions=5)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("actions", "sentence"),
     [

@@ -144,3 +144,9 @@ def test_how_many_nodes_is_checked(n: object) -> None:
     """Too few, too many or no number is refused in a sentence."""
     with pytest.raises(CourseError, match="draws 2 to 12 nodes"):
         views.explore_bgp(n)
+
+
+def test_a_cluster_is_a_cluster() -> None:
+    """What is neither a Cluster nor a name nor a path gets a sentence."""
+    with pytest.raises(CourseError, match="`cluster` is a Cluster, or the name or path of one; '5' was given"):
+        views.explore_bgp(3, 5)
