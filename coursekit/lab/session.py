@@ -104,8 +104,11 @@ class Session:
         if self.kernel == LOOPBACK:
             means += " BIRD runs here and now."
         if self.mode == MINIKUBE:
-            beside = "live in namespaces" if self.live else self.kernel
-            means = f"Your cluster is asked by kubectl. What is compared and broken is beside it, {beside}. {means}"
+            beside = "live in namespaces" if self.live else f"in {self.kernel}"
+            means = (
+                "Your cluster is asked by kubectl; test pods stay there until you remove them.\n"
+                f"What is compared and broken is beside it, {beside}; each answer says which it is."
+            )
         lines = [f"{'live' if self.mode == NAMESPACES else self.mode} · {self.why}", means]
         return "\n".join([*lines, *([f"For more: {self.advice}"] if self.advice else [])])
 

@@ -70,6 +70,7 @@ case "$*" in
 *" apply "*) cat >{folder}/applied ;;
 *show-status*) cat {folder}/status ;;
 *"######## "*) host=$(echo "$*" | sed 's/.*######## \\([a-z0-9-]*\\)".*/\\1/'); cat {folder}/tables-$host ;;
+*4789*) exit 124 ;;
 *tcpdump*) echo 'IP 192.168.1.10 > 192.168.1.11: IP 10.244.0.5 > 10.244.1.7: ICMP echo request, id 1, seq 1' ;;
 *" -s 1453 "*) echo 'ping: local error: message too long, mtu=1480'; exit 1 ;;
 *" ping "*) cat {folder}/ping ;;

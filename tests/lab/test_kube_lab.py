@@ -61,7 +61,7 @@ def test_every_command_of_the_lab_has_its_part() -> None:
     assert "tcpdump -ni eth0 -c 5 'udp port 8472'" in shown["envelope"]
     assert "# The same on minikube-m02, poda, podb." in shown["tables"]
     assert "minikube delete" in shown["end"]
-    assert shown["mode"] == "", "flannel has no pools"
+    assert shown["mode"] == "# flannel needs no command here.", "it has no pools"
     with pytest.raises(CourseError, match=r"no part 'stop'; there are start, pods, reach"):
         one.ask("stop")
 
@@ -89,6 +89,7 @@ def test_a_live_cluster_is_asked_and_driven(kubectl: Path) -> None:
     one = session("minikube").minikube()
     assert (one.evidence, one.mode[0], one.ask("start").answers) == (
         "captured live · kubectl --context minikube", "calico-ipip", ())  # fmt: skip
+    assert repr(one.ask("start")) == "# Context minikube answers already."
     with pytest.raises(CourseError, match=r"No pod on-minikube shows that node's tables yet: ask\('pods'\)"):
         one.cluster  # noqa: B018 - the property reads
 
@@ -103,6 +104,11 @@ def test_a_live_cluster_is_asked_and_driven(kubectl: Path) -> None:
     assert journey.frames_at("minikube:eth0")[0][23] == 4
     for topic in TOPICS[2:]:
         assert not [a for a in one.ask(topic).answers if a.evidence in ("failed", "not run")], topic
+    assert "of JSON, read as:\nmy.ippool-1 10.244.0.0/16 ipipMode Always, vxlanMode Never" in repr(one.ask("mode"))
+    assert "read as:\nminikube 192.168.1.10 Ready\nminikube-m02 192.168.1.11 Ready" in repr(one.ask("pods"))
+    assert "10.244.1.0/24 minikube-m02" in repr(one.ask("mode"))
+    silent = one.ask("envelope").answers[1]
+    assert (silent.text, silent.evidence) == ("", one.evidence), "the filter that shows nothing is as it should be"
     assert "not run: it destroys" in repr(one.ask("end"))
     assert "delete" not in (kubectl / "log").read_text()
     assert "#minikube delete" not in one.script(), "nobody started this cluster here"
@@ -118,6 +124,8 @@ def test_what_fails_is_shown_and_ends_it(kubectl: Path) -> None:
     first, *others = one.ask("reach").answers
     assert (first.evidence, "pods \"pod-a\" not found" in first.text) == ("failed", True)
     assert [a.evidence for a in others] == ["not run"] * 2
+    (kubectl / "kubectl").write_text("#!/bin/sh\necho '{\"kind\": \"Other\"}'\n")
+    assert '{"kind": "Other"}' in repr(one.ask("mode")), "what cannot be read is shown as it is"
 
 
 def test_another_context_is_asked_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,6 +53,7 @@ def test_a_cluster_that_answers_is_taken_first(machine: pytest.MonkeyPatch) -> N
     machine.setattr(sessions, "reached", lambda context: (True, f"context {context} answers, 2 nodes"))
     can(machine, user=YES)
     assert session().banner.startswith("minikube · context minikube answers, 2 nodes\nYour cluster is asked by")
+    assert "until you remove them" in session().banner
     assert "beside it, live in namespaces" in session().banner
     assert (session().mode, session().kernel, session().live) == ("minikube", "namespaces", True)
     assert (session("namespaces").mode, session("replay").mode) == ("namespaces", "replay")

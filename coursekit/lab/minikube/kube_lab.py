@@ -5,6 +5,7 @@ The same readers make the same tables and journeys of all three; `evidence` says
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import tomllib
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from coursekit.paths import data_dir
 
 DOCUMENTED = "calico-hard-way"
 GIVEN = ("nodes", "pods", "pools", "blocks", "status", "tables", "routes", "subnet")
+_READ = {"nodes": kubectl.nodes, "pools": kubectl.pools, "blocks": kubectl.blocks}
 _SHOWN = 14  # lines of an output that a transcript shows
 
 
@@ -46,6 +48,9 @@ class Answer:
         lines += [f"[{self.evidence}]"] if self.evidence else []
         lines += [f"[$ {self.of}]"] if self.of else []
         said = self.text.strip("\n").splitlines()
+        if step.prints in _READ and self.text.lstrip().startswith("{"):
+            with contextlib.suppress(CourseError):  # what cannot be read is shown as it is
+                said = [f"… {len(said)} lines of JSON, read as:", *map(str, _READ[step.prints](self.text))]
         more = [f"… and {len(said) - _SHOWN} lines more"] if len(said) > _SHOWN else []
         return "\n".join([*lines, *said[:_SHOWN], *more])
 
@@ -55,8 +60,11 @@ class Transcript:
     """Commands of one part of the lab, with what each answers and, where it is known, what it printed."""
 
     answers: tuple[Answer, ...]
+    none: str = ""  # what is said if there is no command
 
     def __repr__(self) -> str:
+        if not self.answers:
+            return f"# {self.none}"
         shown = [a for i, a in enumerate(self.answers) if a.step.prints != "tables" or i == 0]
         rest = [a.step.what.rpartition(" ")[2] for a in self.answers if a not in shown]
         return "\n\n".join([*map(str, shown), *([f"# The same on {', '.join(rest)}."] if rest else [])])
@@ -102,7 +110,8 @@ class KubeLab:
         if topic not in TOPICS:
             raise CourseError(f"The lab has no part {topic!r}; there are {', '.join(TOPICS)}.")
         found = [step for step in self.steps if step.topic == topic]
-        return Transcript(tuple(self._run(found) if self.live else map(self._known, found)))
+        none = f"Context {self.context} answers already." if topic == "start" else f"{self._cni} needs no command here."
+        return Transcript(tuple(self._run(found) if self.live else map(self._known, found)), none)
 
     @property
     def mode(self) -> tuple[str, str]:

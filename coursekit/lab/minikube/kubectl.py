@@ -38,6 +38,10 @@ class KubeNode:
     pod_cidrs: tuple[Network, ...] = ()
     ready: bool = True
 
+    def __str__(self) -> str:
+        state = "Ready" if self.ready else "NotReady"
+        return " ".join([self.name, str(self.address), *map(str, self.pod_cidrs), state])
+
 
 @dataclass(frozen=True)
 class KubePod:
@@ -63,6 +67,10 @@ class Pool:
     block_size: int = 26
     disabled: bool = False
 
+    def __str__(self) -> str:
+        end = f"blocks of /{self.block_size}{', disabled' if self.disabled else ''}"
+        return f"{self.name} {self.cidr} ipipMode {self.ipip}, vxlanMode {self.vxlan}, {end}"
+
 
 @dataclass(frozen=True)
 class Block:
@@ -70,6 +78,9 @@ class Block:
 
     cidr: Network
     node: str
+
+    def __str__(self) -> str:
+        return f"{self.cidr} {self.node or 'of no node'}"
 
 
 def nodes(given: Given) -> tuple[KubeNode, ...]:
