@@ -25,7 +25,7 @@ from coursekit.paths import data_dir
 _Made = TypeVar("_Made")
 _AT_ONCE = 4  # scenarios side by side
 _GUESTS_AT_ONCE = min(_AT_ONCE, os.cpu_count() or 1)  # each takes a whole processor
-_TRIES = 3  # where sessions come up in another order, other UPDATEs may be sent; once in three they are as recorded
+_TRIES = 5  # where sessions come up in another order, others are sent; at worst once in four or so
 
 
 def add_parser(commands: Any) -> None:
