@@ -46,7 +46,8 @@ class Form(W.VBox):  # type: ignore[misc]
         self.views: list[View] = []
         self._shown = W.HTML()
         row = W.HBox(list(controls.values()), layout=W.Layout(flex_flow="row wrap"))
-        super().__init__([row, self._shown])
+        sheet = W.HTML(f"<style>{style('form')}</style>", layout=W.Layout(display="none"))
+        super().__init__([row, sheet, self._shown])
         self.add_class("ck-form")
         for control in controls.values():
             control.observe(self._changed, "value")
@@ -68,7 +69,7 @@ class Form(W.VBox):  # type: ignore[misc]
             self.problem = str(error)
         for view in self.views:
             view.enliven()
-        self._shown.value = f"<style>{style('form')}</style>{self._answer_html()}"
+        self._shown.value = self._answer_html()
 
     def text(self) -> str:
         """Return the text twin: the values, then what they give."""
