@@ -196,3 +196,14 @@ def test_a_capture_says_what_it_missed() -> None:
         assert 0 < len(found["podA:eth0"]) < 8000
         assert found.lost >= 8000 - len(found["podA:eth0"])
         assert f"{found.lost} frames are missing" in repr(found)
+
+
+def test_a_redirect_is_no_answer() -> None:
+    """Routers send no redirects, as the model's do not; where a setting lets them, ping's line about it ends nothing."""
+    router = load("lab").with_profile("none", router_routes=True)
+    for settings, redirects in (({}, 0), ({"ipv4/conf/all/send_redirects": "1"}, 1)):
+        with lab.up(router, settings=settings) as net:
+            found = net.ping("node1", "podB")  # out of the device that it came in by
+        assert found.text.count("Redirect Host(New nexthop: 192.168.1.11)") == redirects
+        assert len(found.journey.others) == redirects
+        assert (found.journey.outcome.kind, found.answered) == ("delivered", 1)
