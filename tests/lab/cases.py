@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from coursekit.cluster.faults import Fault, applicable, fault
 from coursekit.cluster.model import Cluster, load
 from coursekit.cluster.network import network
@@ -47,9 +49,10 @@ _ELSEWHERE: tuple[tuple[str, str, dict[str, object], tuple[Fault, ...]], ...] = 
 )
 
 
-def cases() -> list[Case]:
+@cache
+def cases() -> tuple[Case, ...]:
     """Return every lab of the matrix."""
-    found = []
+    found: list[Case] = []
     for name in ("none", "host-gw", *_VXLAN, "calico-ipip", "calico-bgp"):
         cluster = load("lab").with_profile(name)
         found.append(case(cluster))
@@ -71,7 +74,7 @@ def cases() -> list[Case]:
         cluster = load(name).with_profile(profile, **options)
         pods = [pod.name for pod in cluster.pods]
         found.append(Case(f"{name}: {profile}: {' + '.join(map(str, faults))}", cluster, faults, pods[0], pods[-1]))
-    return found
+    return tuple(found)
 
 
 def case(cluster: Cluster, *faults: Fault) -> Case:

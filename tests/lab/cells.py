@@ -1,12 +1,8 @@
-"""One lab of the matrix: a cluster with faults, in the model and in namespaces, and how the two differ.
-
-Rates are not the model's: before the kernel would hold back an ICMP error about a missing route, the cells wait.
-"""
+"""One lab of the matrix: a cluster with faults, in the model and in namespaces, and how the two differ."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from coursekit import lab
@@ -15,10 +11,10 @@ from coursekit.cluster.model import Cluster
 from coursekit.cluster.network import Network, network
 from coursekit.cluster.path import Journey
 from coursekit.lab.live import Lab
-from tests.lab.probes import PROBES
+from tests.lab.probes import HOPS, PROBES, asks, traceroute
 from tests.lab.same_tables import table_differences
 
-REFILL = 1.05  # seconds until the kernel sends one more error about a missing route (ip_error)
+_AT_ONCE, _USUAL = HOPS, 3  # errors about missing routes: of a traceroute, of any other probe at most
 
 
 @dataclass(frozen=True)
@@ -37,6 +33,27 @@ class Case:
         first = self.cluster.pods[0]
         other = next((pod for pod in self.cluster.pods if pod.node != first.node), first)
         return self.src or first.name, self.dst or other.name
+
+
+class Allowance:
+    """How many ICMP errors about missing routes the kernel sends (ip_error): five at once, then one more each second.
+
+    Rates are not the model's: before the kernel would hold an error back, the cells wait.
+    """
+
+    def __init__(self) -> None:
+        self._left, self._since = float(_AT_ONCE), time.monotonic()
+
+    def spend(self, errors: int) -> None:
+        """Take what a probe has used, and one to be sure."""
+        now = time.monotonic()
+        self._left = min(_AT_ONCE, self._left + now - self._since) - (errors + 1 if errors else 0)
+        self._since = now
+
+    def wait(self, needed: int) -> None:
+        """Wait until there is enough for the next probe."""
+        self.spend(0)
+        time.sleep(max(0.0, needed - self._left) * 1.05)
 
 
 @dataclass
@@ -61,17 +78,18 @@ def run(case: Case) -> Report:
             net.break_(fault)
         _tables(report, "broken" if case.faults else "built", wanted, net)
         net.forget()
+        allowance = Allowance()
         for probe in PROBES:
+            allowance.wait(_AT_ONCE if probe is traceroute else _USUAL)
             differences = []
             wanted, failed, frames, journeys = probe(wanted, net, *case.ends, differences)
-            asked, errors = _asks(journeys), sum(map(_route_errors, journeys))
+            allowance.spend(sum(map(_route_errors, journeys)))
             report.cells += 1
             report.failures += failed
             report.frames += frames
             label = probe.__name__.replace("_", " ")
             report.differences += [f"{case.name}: {label}: {difference}" for difference in differences]
-            time.sleep(REFILL * (errors + 1) if errors else 0)
-            if asked:  # an unanswered ARP goes on after its probe; the next one starts from nothing
+            if asks(journeys):  # an unanswered ARP goes on after its probe; the next one starts from nothing
                 net.forget()
                 wanted = replace(wanted, path_mtus={})
         if case.faults:
@@ -88,11 +106,8 @@ def _tables(report: Report, when: str, wanted: Network, net: Lab) -> None:
         report.differences += [f"{report.name}: {when}: {name}: {difference}" for difference in differences]
 
 
-def _asks(journeys: Iterable[Journey]) -> bool:
-    return any(stop.action == "asks" for one in journeys for stop in one.all_stops())
-
-
 def _route_errors(one: Journey) -> int:
     """How many errors about a missing or unreachable route a journey caused."""
-    own = one.outcome.kind == "error" and "Destination" in one.outcome.symptom and not _asks([one])
+    told = one.outcome.symptom in ("Destination Net Unreachable", "Destination Host Unreachable")
+    own = one.outcome.kind == "error" and told and not asks([one])
     return own + sum(1 for other in one.others if other.stops)

@@ -41,8 +41,10 @@ def attempt(name: str) -> Report:
 
 
 def pool() -> ProcessPoolExecutor:
-    """Return the workers, started anew and not forked: a test run has threads."""
-    return ProcessPoolExecutor(WORKERS, multiprocessing.get_context("spawn"))
+    """Return the workers, forked from a process that has imported all they need: a test run itself has threads."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.lab.matrix"])
+    return ProcessPoolExecutor(WORKERS, context)
 
 
 def submit(workers: ProcessPoolExecutor, names: Iterable[str]) -> dict[str, Future[Report]]:

@@ -199,9 +199,10 @@ def test_a_capture_says_what_it_missed() -> None:
 
 
 def test_a_redirect_is_no_answer() -> None:
-    """Routers send no redirects, as the model's do not; where a setting lets them, ping's line about it ends nothing."""
+    """Routers send none, nor do the model's; where a setting lets them, what ping prints of it ends nothing."""
     router = load("lab").with_profile("none", router_routes=True)
-    for settings, redirects in (({}, 0), ({"ipv4/conf/all/send_redirects": "1"}, 1)):
+    allowed = {"ipv4/conf/all/send_redirects": "1"}
+    for settings, redirects in ((None, 0), (allowed, 1)):
         with lab.up(router, settings=settings) as net:
             found = net.ping("node1", "podB")  # out of the device that it came in by
         assert found.text.count("Redirect Host(New nexthop: 192.168.1.11)") == redirects
