@@ -102,6 +102,7 @@ class _Reader(Checks):
         self.routers: dict[str, Router] = {}
         self.subnets: dict[str, Subnet] = {}
         self.addresses: dict[str, str] = {}  # who has them
+        self.ids: dict[tuple[int, str], str] = {}  # who has which router id in an AS
         self.sessions: dict[str, Session] = {}
 
     def claim(self, address: str, router: str, place: str) -> None:
@@ -158,9 +159,8 @@ class _Reader(Checks):
             self.wrong(f"{place} has AS 0, which nobody may use (RFC 7607); give it a number from 1 to 4,294,967,295")
         asn = self.number(item, "asn", place, 1, 2**32 - 1)
         router_id = self.address(item.get("router_id"), f"{place}: router_id", ipv4=True)
-        for other in self.routers.values():
-            if other.router_id == router_id and other.asn == asn:
-                self.wrong(f"gives routers {other.name} and {name} of AS {asn} the same router_id {router_id}")
+        if (other := self.ids.setdefault((asn, router_id), name)) != name:
+            self.wrong(f"gives routers {other} and {name} of AS {asn} the same router_id {router_id}")
         cluster = item.get("cluster_id")
         if isinstance(cluster, int) and not isinstance(cluster, bool) and 0 < cluster < 2**32:
             cluster = str(IPv4Address(cluster))
