@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 import pytest
 
 from coursekit import CourseError, load_cluster, lookup, network, ping, recording
-from coursekit.lab.minikube import KubeLab, reached, runner
+from coursekit.lab.minikube import KubeLab, pods, pools, reached, runner
+from coursekit.lab.minikube.kubectl import nodes_of
 from coursekit.lab.minikube.steps import TOPICS
 from coursekit.lab.session import session
 from tests.lab import documented, fake_kubectl
@@ -32,6 +34,7 @@ def test_a_documented_cluster_is_read_and_foretold() -> None:
     assert {(str(n.address), str(n.blocks[0])) for n in one.cluster.nodes} == {
         ("172.31.37.123", "192.168.38.128/26"), ("172.31.40.217", "192.168.45.192/26"),
         ("172.31.45.29", "192.168.60.64/26")}  # fmt: skip
+    assert str(one.cluster.segments[0].subnet) == "172.31.32.0/20"
     said = one.said["ping"]
     journey = one.ping("pingtest-b4b6f8cf-b5z78", "pingtest-b4b6f8cf-jmzq6")
     reply = journey.reply.frames_at("pingtest-b4b6f8cf-b5z78:eth0")[0]
@@ -115,6 +118,55 @@ def test_a_live_cluster_is_asked_and_driven(kubectl: Path) -> None:
     again = one.ask("tables")
     assert len(again.answers) == 4
     assert one.tables("pod-a").routes == told["podA"].routes, "read twice, held once"
+
+
+def test_pasted_outputs_go_before_a_cluster_that_answers(kubectl: Path) -> None:
+    """What is pasted is taken even where a cluster answers; blanks are nothing, and then it is the cluster."""
+    one = session("minikube")
+    pods = fake_kubectl.WIDE + "default a 1/1 Running 0 1s 10.244.0.5 n1 <none>\n"
+    assert one.minikube(pods=pods).evidence == "captured · pasted"
+    assert one.minikube(pods=" \n", nodes="").live
+    assert session("replay").minikube(pods=" \n").evidence.startswith("documented")
+
+
+def test_a_pair_is_on_two_nodes() -> None:
+    """Of pods on one node and pods on another a pair is taken; where all are on one node it is a sentence."""
+    rows = [f"default {name} 1/1 Running 0 1s 10.244.{net}.{5 + i} ip-10-0-0-1{net} <none>\n"
+            for i, (name, net) in enumerate([("a", 0), ("b", 0), ("c", 1)])]  # fmt: skip
+    route = "10.244.1.0/26 via 10.0.0.11 dev tunl0 proto bird onlink"
+    given = {"routes": {"ip-10-0-0-10": route}, "subnet": "10.0.0.0/24"}
+    assert KubeLab(pods=fake_kubectl.WIDE + "".join(rows), **given).pair == ("a", "c")
+    with pytest.raises(CourseError, match="Two pods on two nodes are needed; there are a, b"):
+        KubeLab(pods=fake_kubectl.WIDE + "".join(rows[:2]), **given).pair  # noqa: B018 - the property looks
+
+
+def test_nodes_are_told_by_pods() -> None:
+    """A daemon's pod has its node's address, and a name as AWS gives holds it; other pods tell none."""
+    wide = fake_kubectl.WIDE + "kube-system kindnet-x 1/1 Running 0 1s 172.18.0.3 kind-worker <none>\n"
+    wide += "default web 1/1 Running 0 1s 10.244.1.7 other <none>\n"
+    wide += "default web2 1/1 Running 0 1s 10.244.2.7 ip-10-0-0-7.eu-west-1.compute.internal <none>\n"
+    found = nodes_of(pods(wide))
+    assert [(n.name, str(n.address)) for n in found] == [
+        ("kind-worker", "172.18.0.3"), ("ip-10-0-0-7.eu-west-1.compute.internal", "10.0.0.7")]  # fmt: skip
+
+
+def test_a_table_of_pools_is_read() -> None:
+    """The wide table of calicoctl gives both modes, NAT and whether a pool is disabled; a row that was cut is told."""
+    head = "NAME CIDR NAT IPIPMODE VXLANMODE DISABLED SELECTOR\n"
+    one, other = pools(head + "a 10.0.0.0/16 true Always Never false x\nb 10.1.0.0/16 false Never CrossSubnet true x")
+    assert (one.ipip, one.vxlan, one.nat, one.disabled) == ("Always", "Never", True, False)
+    assert (other.ipip, other.vxlan, other.nat, other.disabled) == ("Never", "CrossSubnet", False, True)
+    with pytest.raises(CourseError, match=r"'a 10.0.0.0/16 true' is no row of `calicoctl get ippools"):
+        pools(head + "a 10.0.0.0/16 true")
+
+
+def test_a_lab_needs_as_many_nodes_as_are_described(kubectl: Path) -> None:
+    """A cluster of one node cannot hold the lab, and says so before anything is made."""
+    one = json.loads((kubectl / "nodes").read_text())
+    (kubectl / "nodes").write_text(json.dumps({**one, "items": one["items"][:1]}))
+    with pytest.raises(CourseError, match="The lab needs 2 nodes; minikube has 1"):
+        KubeLab(live=True).ask("pods")
+    assert not (kubectl / "applied").exists()
 
 
 def test_what_fails_is_shown_and_ends_it(kubectl: Path) -> None:
