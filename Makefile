@@ -19,7 +19,9 @@ course: $(VENV)/.course ## Install the course and open it in JupyterLab; the URL
 	@$(BIN)/python -m jupyterlab $(LAB_OPTIONS) --LabApp.default_url=/lab/tree/notebooks/00-start-here.ipynb
 
 test: $(VENV)/.dev ## Run the unit tests, then every notebook against its stored outputs.
-	$(BIN)/python -m pytest tests notebooks --nbval-lax
+	$(BIN)/python -m pytest $(TESTS) --nbval-lax
+
+TESTS := tests notebooks
 
 refresh: $(VENV)/.dev ## Run every notebook and store what it shows.
 	$(BIN)/python -m tests.notebooks.refresh
