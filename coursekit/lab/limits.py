@@ -20,7 +20,7 @@ def check(network: Network) -> None:
     """Raise CourseError if `network` has more hosts, bridge ports or neighbours than the kernel takes."""
     hosts = len(network.hosts)
     _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = min(_setting("user/max_net_namespaces", hosts), files // _PER_HOST - 8)
+    most = max(0, min(_setting("user/max_net_namespaces", hosts), files // _PER_HOST - 8))
     if hosts > most:
         raise CourseError(
             f"This cluster has {hosts} hosts (nodes, pods, routers), and this machine takes {most} at most: network "

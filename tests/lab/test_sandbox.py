@@ -352,6 +352,9 @@ def test_what_is_too_big_is_refused_before_it_starts(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(limits.resource, "getrlimit", lambda what: (1024, 1024))
     with pytest.raises(CourseError, match=r"This cluster has 131 hosts.*takes 120 at most"):
         lab.up(big(130, "host-gw"))
+    monkeypatch.setattr(limits.resource, "getrlimit", lambda what: (16, 16))
+    with pytest.raises(CourseError, match=r"this machine takes 0 at most"):
+        lab.up("lab")
     monkeypatch.setattr(limits.resource, "getrlimit", lambda what: (1 << 20, 1 << 20))
     with pytest.raises(CourseError, match="br0 on lan would have 1024 ports, and a Linux bridge has 1023 at most"):
         lab.up(big(1024, "none"))
