@@ -193,9 +193,12 @@ def test_a_capture_says_what_it_missed() -> None:
         with net.capture(["podA"]) as found:
             flood = ["ping", "-q", "-f", "-c", "4000", "-s", "1400", "10.244.1.7"]
             net._sandbox.ask("commands", steps=[("podA", flood, "")])  # meanwhile nobody reads
+            with net.capture(["podA"]) as later:
+                net.ping("podA", "podB")
         assert 0 < len(found["podA:eth0"]) < 8000
         assert found.lost >= 8000 - len(found["podA:eth0"])
         assert f"{found.lost} frames are missing" in repr(found)
+        assert later.lost == 0
 
 
 def test_a_redirect_is_no_answer() -> None:

@@ -217,6 +217,7 @@ class Agent:
         """Begin to listen at every device."""
         if not self._listening:
             self._taps.start()
+        self._taps.read()  # so that there is room
         self._listening.append((time.time_ns(), self._taps.lost()))
 
     def heard(self) -> dict[str, Any]:

@@ -41,7 +41,6 @@ class Taps:
     def start(self) -> None:
         """Begin to listen: what went by before is forgotten."""
         self._seen.clear()
-        self._lost = 0
         for ring in self._rings.values():
             ring.hear()
 
@@ -63,7 +62,7 @@ class Taps:
         return len(self._seen)
 
     def lost(self) -> int:
-        """Return how many frames found no room since `start`."""
+        """Return how many frames found no room so far."""
         self._lost += sum(ring.lost() for ring in self._rings.values())
         return self._lost
 
