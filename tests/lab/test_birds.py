@@ -56,10 +56,11 @@ def test_birds_write_what_the_model_predicts(
     record_property("states of all kernels' routes", compared + 1)
 
 
-def test_a_session_with_a_node_whose_cable_is_pulled_can_be_lost() -> None:
+@pytest.mark.parametrize(("dead", "living"), [("node2", "node1"), ("node1", "node2")])
+def test_a_session_with_a_node_whose_cable_is_pulled_can_be_lost(dead: str, living: str) -> None:
     """The dead node goes on believing in it; the living one drops its routes at once."""
     sound = network(load("chapter").with_profile("calico-bgp"))
-    faults = fault("node-down", node="node2"), fault("session-lost", node="node1", peer="node2")
+    faults = fault("node-down", node=dead), fault("session-lost", node=living, peer=dead)
     with lab.up("chapter", "calico-bgp") as net:
         for one in faults:
             net.break_(one)

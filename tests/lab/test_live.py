@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -211,3 +212,18 @@ def test_a_redirect_is_no_answer() -> None:
         assert found.text.count("Redirect Host(New nexthop: 192.168.1.11)") == redirects
         assert len(found.journey.others) == redirects
         assert (found.journey.outcome.kind, found.answered) == ("delivered", 1)
+
+
+@pytest.mark.parametrize(("port_mtu", "mtu", "bridge"), [(None, 1400, 1400), (None, 2000, 1500), (1400, 1300, 1500)])
+def test_a_bridge_follows_its_smallest_port_until_it_is_told_otherwise(
+    port_mtu: int | None, mtu: int, bridge: int
+) -> None:
+    """A switch whose ports had the segment's MTU follows the smallest; one that was set by hand stays as it is."""
+    lan = load("lab")
+    cluster = replace(lan, nodes=(lan.nodes[0], replace(lan.nodes[1], port_mtu=port_mtu)))
+    wanted = apply(network(cluster), "port-mtu", node="node1", mtu=mtu)
+    with lab.up(cluster) as net:
+        net.break_("port-mtu", node="node1", mtu=mtu)
+        real = net.network()
+    for found in (wanted, real):
+        assert [link.mtu for link in found.host("router").tables.links if link.kind == "bridge"] == [bridge]

@@ -258,6 +258,10 @@ def test_an_interrupted_fault_can_be_repaired(monkeypatch: pytest.MonkeyPatch) -
             assert all(after.host(host).tables.routes == tables.routes for host, tables in before.items()), name
         net.forget()
         assert net.ping("podA", "podB").journey.outcome.kind == "delivered"
+        monkeypatch.setattr(sandbox.Sandbox, "ask", lambda self, op, **_: [(1, "No.\n`ip route del`")])
+        with pytest.raises(CourseError, match="node1 could not be changed: `ip route del`: No"):
+            net.break_("missing-route")
+        assert net.faults == ()
 
 
 def test_mistakes_get_sentences() -> None:
