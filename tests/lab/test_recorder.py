@@ -23,6 +23,7 @@ from coursekit.lab.recorder import masks
 from coursekit.lab.recorder.compare import differences
 from coursekit.lab.recorder.provenance import check_files
 from coursekit.lab.recorder.scenario import Step, read, scenarios
+from coursekit.lab.recorder.take import Take
 from coursekit.lab.recording import recording, recordings
 from coursekit.paths import data_dir
 
@@ -212,6 +213,18 @@ def test_another_behaviour_is_a_difference(copied: Path, capsys: pytest.CaptureF
     said = capsys.readouterr().out.splitlines()[-1]
     assert said.startswith("wrong-port: differs: ping.txt: line ")
     assert "1 received" in said
+
+
+def test_a_difference_must_persist(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What differs once, for want of a processor, is tried again, where BIRDs race more often; then it fails."""
+    for name, tries in (("wrong-port", 2), ("bgp-two-racks", 5)):
+        folder = data_dir() / "recordings" / name
+        files = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "provenance.json"}
+        for failures in (tries - 1, tries):
+            left = [{**files, "ping.txt": b""}] * failures + [files]
+            monkeypatch.setattr(command, "_take", lambda *given, left=left: Take(left.pop(0), False))
+            status, said = command._again(name, None)
+            assert (status, "ping.txt" in said) == ((1, True) if failures == tries else (0, False))
 
 
 @pytest.mark.namespaces
