@@ -182,8 +182,8 @@ def test_an_interrupt_while_a_lab_is_built_leaves_nothing(monkeypatch: pytest.Mo
     made = []
     real = sandbox.Sandbox
 
-    def kept() -> sandbox.Sandbox:
-        made.append(real())
+    def kept(*started_by: object) -> sandbox.Sandbox:
+        made.append(real(*started_by))
         return made[-1]
 
     def interrupted(*_: object, **__: object) -> None:
