@@ -26,7 +26,7 @@ printf 'HTTP/1.1 200 OK\\r\\nServer: pod-b\\r\\nContent-Type: application/json\\
 '\\r\\nConnection: close\\r\\n\\r\\n%s' "$body"
 """
 _ASK = "printf 'GET {path} HTTP/1.1\\r\\nHost: {address}\\r\\nUser-Agent: pod-a\\r\\nConnection: close\\r\\n\\r\\n'" \
-       " | timeout {seconds} socat -t 3 - TCP:{address}:80"  # fmt: skip
+       " | timeout {seconds} socat -t {patience} - TCP:{address}:80"  # fmt: skip
 _JSON = {"link": "ip -j -d link", "addr": "ip -j addr", "route": "ip -j -d route",
          "route_local": "ip -j -d route show table local", "neigh": "ip -j neigh",
          "fdb": "bridge -j fdb"}  # fmt: skip
@@ -121,11 +121,13 @@ def _get(net: Lab, step: Step, asked: re.Match[str]) -> str:
     owner = next(pod.name for pod in net.cluster.pods if str(pod.address) == address)
     serve = (
         f"cat > /run/reply-{owner} <<'END'\n{_REPLY.replace('ADDRESS', address)}END\n"
-        f"socat TCP-LISTEN:80,reuseaddr,fork EXEC:'sh /run/reply-{owner} {size}' >/dev/null 2>&1 </dev/null &\n"
+        f"socat -t 20 TCP-LISTEN:80,reuseaddr,fork EXEC:'sh /run/reply-{owner} {size}' >/dev/null 2>&1 </dev/null &\n"
         "for i in $(seq 100); do ss -Hltn 'sport = :80' | grep -q . && exit; sleep 0.05; done; exit 1"
     )
     _must(net, owner, serve)
-    said = net.exec(step.host, _ASK.format(path=asked["path"], address=address, seconds=asked["seconds"] or 5), 20)
+    # who is to wait in vain waits 3 s for an answer; another may come from a machine with much else to do
+    waiting = {"seconds": asked["seconds"], "patience": 3} if asked["seconds"] else {"seconds": 25, "patience": 20}
+    said = net.exec(step.host, _ASK.format(path=asked["path"], address=address, **waiting), 30)
     _must(net, owner, "for pid in $(ss -Hltnp 'sport = :80' | grep -o 'pid=[0-9]*' | tr -dc '0-9\\n'); "
                       "do kill $pid; done")  # fmt: skip
     if step.output == "http-bytes":
