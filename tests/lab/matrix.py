@@ -8,8 +8,8 @@ import multiprocessing
 import os
 import sys
 import traceback
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 
 from tests.lab.cases import cases
@@ -40,30 +40,20 @@ def attempt(name: str) -> Report:
     return report
 
 
-def pool() -> ProcessPoolExecutor:
-    """Return the workers, forked from a process that has imported all they need: a test run itself has threads."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.lab.matrix"])
-    return ProcessPoolExecutor(WORKERS, context)
-
-
-def submit(workers: ProcessPoolExecutor, names: Iterable[str]) -> dict[str, Future[Report]]:
-    """Hand out cases."""
-    return {name: workers.submit(attempt, name) for name in names}
-
-
 def all_names() -> list[str]:
     """Return the names of every case, and of every seed."""
     return [*(case.name for case in cases()), *(f"seed {seed}" for seed in SEEDS)]
 
 
-def _reports(names: list[str]) -> Iterator[Report]:
+def reports(names: list[str]) -> Iterator[Report]:
+    """Run cases, in workers forked from a process that has imported all they need: a test run itself has threads."""
     if len(names) == 1:
         yield attempt(names[0])
         return
-    with pool() as workers:
-        for future in submit(workers, names).values():
-            yield future.result()
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.lab.matrix"])
+    with ProcessPoolExecutor(WORKERS, context) as workers:
+        yield from workers.map(attempt, names)
 
 
 def main() -> int:
@@ -77,7 +67,7 @@ def main() -> int:
         first, _, last = text.partition("-")
         names += [f"seed {seed}" for seed in range(int(first), int(last or first) + 1)]
     bad = 0
-    for report in _reports(names or all_names()):
+    for report in reports(names or all_names()):
         print(json.dumps(asdict(report)), flush=True)
         bad += bool(report.differences)
         print(*report.differences, sep="\n", end="\n" if report.differences else "", file=sys.stderr)
