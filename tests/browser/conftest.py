@@ -43,6 +43,8 @@ KERNEL_READY = """async () => {
     await panel.context.ready; await panel.context.sessionContext.ready;
     await panel.context.sessionContext.session.kernel.info;
 }"""
+# anywidget says so whenever a script takes more than 2 s to load, and then goes on; on a busy machine some do.
+LATE = "[anywidget] Failed to initialize model."
 ALL_RAN = """() => {
     if (document.querySelector('.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.stderr"]')) return true;
     const prompts = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')];
@@ -104,6 +106,20 @@ def code(source: str, *outputs: dict[str, Any]) -> dict[str, Any]:
         "cell_type": "code", "source": source, "metadata": {}, "outputs": shown,
         "execution_count": 1 if shown else None,
     }  # fmt: skip
+
+
+def watched(page: Any) -> Any:
+    """Return a page whose `problems` are the errors in the browser's console; `late` counts scripts that were slow."""
+    page.problems, page.late = [], 0
+
+    def note(error: Exception) -> None:
+        if str(error) == LATE:
+            page.late += 1
+        else:
+            page.problems.append(str(error))
+
+    page.on("pageerror", note)
+    return page
 
 
 def free_port() -> int:
@@ -173,14 +189,12 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 @pytest.fixture(scope="session")
 def _page(browser: Any) -> Iterator[Any]:
     context = browser.new_context(viewport={"width": 1300, "height": 1000})
-    opened = context.new_page()
-    opened.on("pageerror", lambda error: opened.problems.append(str(error)))
-    yield opened
+    yield watched(context.new_page())
     context.close()
 
 
 @pytest.fixture
 def page(_page: Any) -> Any:
-    """The page of all tests; its `problems` are the errors that the browser's console saw in this one."""
-    _page.problems = []
+    """The page of all tests; its `problems` are those of this one."""
+    _page.problems, _page.late = [], 0
     return _page

@@ -15,7 +15,7 @@ from coursekit.bgp import topologies
 from coursekit.bgp.trace import Held
 from coursekit.bgp.wire import update_bytes
 from coursekit.views import bgp_words as words
-from tests.browser.conftest import Lab, code
+from tests.browser.conftest import Lab, code, watched
 from tests.browser.test_all_views import PALE
 
 pytestmark = pytest.mark.browser
@@ -61,9 +61,7 @@ FAINT = """stage => {
 def drawn(lab: Lab, browser: Any) -> Iterator[Any]:
     """A page with a run and the form."""
     context = browser.new_context(viewport={"width": 1300, "height": 1000})
-    page = context.new_page()
-    page.problems = []
-    page.on("pageerror", lambda error: page.problems.append(str(error)))
+    page = watched(context.new_page())
     lab.write("bgp.ipynb", SETUP, "view", "form = views.explore_bgp(); form", "'another cell'")
     lab.open(page, "bgp.ipynb")
     page.wait_for_selector(".ck-form .ck-stage .ck-held")

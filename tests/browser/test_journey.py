@@ -12,7 +12,7 @@ from coursekit.cluster.model import load
 from coursekit.cluster.network import network
 from coursekit.views.forms import explore_fault
 from coursekit.views.journey import JourneyView
-from tests.browser.conftest import Lab, code
+from tests.browser.conftest import Lab, code, watched
 
 pytestmark = pytest.mark.browser
 
@@ -33,9 +33,7 @@ SUPPRESSED = """root => [...root.querySelectorAll('button, select, input, [tabin
 def drawn(lab: Lab, browser: Any) -> Iterator[Any]:
     """A page with a live journey and a live form."""
     context = browser.new_context(viewport={"width": 1300, "height": 1000})
-    page = context.new_page()
-    page.problems = []
-    page.on("pageerror", lambda error: page.problems.append(str(error)))
+    page = watched(context.new_page())
     lab.write("journey.ipynb", SETUP, "view", "form = explore_fault(); form", "'another cell'")
     lab.open(page, "journey.ipynb")
     page.wait_for_selector(".ck-form .ck-bar")

@@ -164,6 +164,21 @@ def test_a_reloaded_page_is_alive_again(lab: Lab, drawn: Any) -> None:
     drawn.wait_for_selector(".ck-on", timeout=30_000)
 
 
+def test_a_slow_machine_has_live_figures_too(lab: Lab, page: Any) -> None:
+    """A script that takes longer than anywidget waits, as on a busy machine, gives the figure its behaviour late."""
+    slow = """
+from coursekit.views import live
+quick = live.script
+live.script = lambda: "await new Promise(done => setTimeout(done, 2500));\\n" + quick()
+"""
+    lab.write("slow.ipynb", slow + DRAW)
+    page.goto("about:blank")
+    lab.open(page, "slow.ipynb")
+    page.wait_for_selector(".ck-on", timeout=30_000)
+    assert page.problems == []
+    assert page.late > 0
+
+
 def test_trusted_and_reopened_without_a_kernel_it_still_lights(lab: Lab, drawn: Any) -> None:
     """A trusted notebook that nobody ran lights byte and field together by its style sheet alone."""
     lab.write("trusted.ipynb", code("'trusted'", stored(lab, drawn)))
