@@ -327,10 +327,10 @@ def test_not_slower_than_scapy(record_property: object) -> None:
     def seconds(work: object) -> float:
         best = float("inf")
         for _ in range(3):
-            start = time.perf_counter()
+            start = time.process_time()
             for frame in frames:
                 work(frame)  # type: ignore[operator]
-            best = min(best, time.perf_counter() - start)
+            best = min(best, time.process_time() - start)
         return best
 
     ratio = seconds(dissect) / seconds(lambda frame: Ether(frame).show(dump=True))

@@ -119,9 +119,9 @@ def test_wide_mutation_run(record_property: object) -> None:
             data[chance.randrange(len(data))] = chance.choice((0, 1, 2, 4, 6, 17, 41, 0x45, 255, chance.randrange(256)))
         if chance.random() < 0.3:
             del data[chance.randrange(len(data)) :]
-        start = time.perf_counter()
+        start = time.process_time()
         dissection = dissect(bytes(data))
-        slowest = max(slowest, time.perf_counter() - start)
+        slowest = max(slowest, time.process_time() - start)
         assert sum(field.width for field in dissection.fields()) == 8 * len(data)
     print(f"10000 mutated frames from {len(seeds)}, the slowest took {slowest * 1000:.1f} ms")
     record_property("slowest_ms", slowest * 1000)  # type: ignore[operator]
@@ -140,9 +140,9 @@ def test_deep_nesting_is_bounded() -> None:
     tags = bytes.fromhex("02000a000001 02000a000002") + bytes.fromhex("8100 0001") * 16000 + b"\x08\x00"
     headers = bytes.fromhex("60000000 ffff 00 40") + bytes(32) + bytes.fromhex("3c00010400000000") * 8000
     for data, linktype in ((_ipip(3000), "raw"), (tags, "ethernet"), (headers, "raw")):
-        start = time.perf_counter()
+        start = time.process_time()
         dissection = dissect(data, linktype)
-        assert time.perf_counter() - start < 1.0
+        assert time.process_time() - start < 1.0
         assert sum(field.width for field in dissection.fields()) == 8 * len(data)
         assert len(dissection.layers) <= MAX_HEADERS + 2
         assert "no real packet is wrapped so often" in str(dissection.stopped)
@@ -152,7 +152,7 @@ def test_a_segment_full_of_messages_is_read_to_its_end() -> None:
     """Thousands of BGP messages in one packet are no nesting: all are read, in linear time."""
     keepalives = zoo.bgp(4, "") * 3000
     data = bytes(zoo.ip4(len=0, proto=6)) + bytes(zoo.tcp(179, flags="PA")) + keepalives
-    start = time.perf_counter()
+    start = time.process_time()
     dissection = dissect(data, "raw")
-    assert time.perf_counter() - start < 2.0
+    assert time.process_time() - start < 2.0
     assert [layer.key for layer in dissection.layers].count("bgp") == 3000
