@@ -187,9 +187,9 @@ class Lab:
         return self._machines.tables([self._host(host)])[host]
 
     def network(self) -> Network:
-        """Return the network as its tables are now, for the model to run on."""
+        """Return the network as its tables are now, for the model to run on; who does IPIP in user space is tunl0."""
         wanted = self._machines.network
-        tables = self._machines.tables(wanted.hosts)
+        tables = {n: self._machines.as_the_kernels(found) for n, found in self._machines.tables(wanted.hosts).items()}
         return network_from_tables(
             tables, cables=wanted.cables, forwarding=[n for n, h in wanted.hosts.items() if h.forwarding],
             proxy_arp={n: h.proxy_arp for n, h in wanted.hosts.items()},

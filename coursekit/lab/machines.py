@@ -10,7 +10,7 @@ from typing import Any
 from coursekit.cluster.commands import Command, commands
 from coursekit.cluster.iproute2 import parse_state_json
 from coursekit.cluster.network import Host, Network
-from coursekit.cluster.tables import HostTables
+from coursekit.cluster.tables import HostTables, Link
 from coursekit.errors import CourseError
 from coursekit.lab.build import OUTSIDE, device_settings, scripts, settings, uplinks
 from coursekit.lab.sandbox import Sandbox
@@ -122,6 +122,19 @@ class Machines:
         kernels = {name for name in self._there if planned.link(name) is None}  # nobody's: tunl0, sit0, gre0 …
         links = (replace(li, peer=cables.get(f"{tables.host}:{li.name}")) for li in tables.links)
         return replace(tables, links=tuple(link for link in links if link.name not in kernels))
+
+    def as_the_kernels(self, tables: HostTables) -> HostTables:
+        """Return tables in which a device that does IPIP in user space is the ipip device that it stands in for."""
+        planned = self.network.host(tables.host).tables
+        return replace(tables, links=tuple(_stands_for(link, planned.link(link.name)) for link in tables.links))
+
+
+def _stands_for(real: Link, planned: Link | None) -> Link:
+    if planned is None or planned.kind != "ipip" or real.kind == "ipip":
+        return real
+    up = ("UP", "LOWER_UP")
+    flags = [flag for flag in planned.flags if flag not in up] + [flag for flag in up if flag in real.flags]
+    return replace(planned, mtu=real.mtu, flags=tuple(flags))
 
 
 def at_fault(program: str, text: str, said: str) -> str:

@@ -11,9 +11,7 @@ from coursekit.cluster.tables import FdbEntry, HostTables, Link
 _LINK = ("mtu", "mac", "kind", "master", "peer")
 
 
-def _link(link: Link, userspace: bool, indexes: bool) -> dict[str, Any]:
-    if userspace:  # a TUN device stands in for tunl0: it has no MAC, other flags and another driver
-        return {"mtu": link.mtu, "up": link.up}
+def _link(link: Link, indexes: bool) -> dict[str, Any]:
     found = {key: getattr(link, key) for key in _LINK}
     found["flags"] = sorted(set(link.flags) - {"MULTICAST"})
     if "NO-CARRIER" not in link.flags:  # then kernels differ: DOWN since 6.4, LOWERLAYERDOWN before
@@ -51,8 +49,7 @@ def table_differences(model: HostTables, real: HostTables, indexes: bool = True)
         other = real.link(link.name)
         if other is None:
             continue
-        userspace = link.kind == "ipip" and other.kind != "ipip"
-        ours, theirs = _link(link, userspace, indexes), _link(other, userspace, indexes)
+        ours, theirs = _link(link, indexes), _link(other, indexes)
         rows += 1
         differing = {key: (value, theirs.get(key)) for key, value in ours.items() if value != theirs.get(key)}
         if differing:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 
 from coursekit import CourseError
@@ -14,7 +16,9 @@ SEEDS = range(10)
 REPLAY = Session("replay", "")
 
 
+@cache
 def case(seed: int) -> Case:
+    """The case of a seed, for those who only look."""
     return mystery(REPLAY, seed)
 
 
@@ -27,7 +31,7 @@ def test_seeds_reach_every_recorded_fault() -> None:
     found = {(one._net.cluster.profile.name, hidden(one)) for one in map(case, range(60))}
 
     assert found == {(take.profile, take.faults[0]) for take in TAKES if take.faults}
-    assert [hidden(case(seed)) for seed in SEEDS] == [hidden(case(seed)) for seed in SEEDS]
+    assert [hidden(mystery(REPLAY, seed)) for seed in SEEDS] == [hidden(case(seed)) for seed in SEEDS]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -78,7 +82,7 @@ def test_what_a_wrong_name_leaves_open() -> None:
 
 def test_repair_mends() -> None:
     """After repair the pods talk again, and no diagnosis of the old fault holds."""
-    one = case(7)
+    one = mystery(REPLAY, 7)
     assert one.repair()
     assert "0% packet loss" in one.ping("podA", "podB").text
     assert not one.diagnose(hidden(one)).right
@@ -91,7 +95,7 @@ def test_mistakes_get_a_sentence() -> None:
 
 
 @pytest.mark.namespaces
-@pytest.mark.parametrize("seed", [0, 1, 4, 7])
+@pytest.mark.parametrize("seed", [2, 5])  # VXLAN and a packet too big; IPIP and a filter
 def test_live_cases_are_the_same(seed: int) -> None:
     """The same seed breaks the same thing for real; there too exactly the hidden fault explains everything."""
     live = session("namespaces")
@@ -99,7 +103,7 @@ def test_live_cases_are_the_same(seed: int) -> None:
         one = mystery(live, seed)
         assert hidden(one) == hidden(case(seed))
         one.ping("podA", "podB")
-        assert one.evidence == "captured live"
+        assert one.evidence.startswith("captured live")
         assert [name for name in one.suspects if one.diagnose(name).right] == [hidden(one)]
     finally:
         live.down()
