@@ -208,8 +208,13 @@ class Replay:
         return str(self._now.address_of(name)) if name in self._now.hosts else name
 
 
+@cache
+def _made(take: Take) -> Cluster:
+    return load(take.cluster).with_profile(take.profile, **dict(take.options))
+
+
 def _same(cluster: Cluster, take: Take) -> bool:
-    made = load(take.cluster).with_profile(take.profile, **dict(take.options))
+    made = _made(take)
     parts = "nodes", "pods", "segments", "routers", "profile", "pod_mtu", "tunnel_mtu"
     return all(getattr(made, part) == getattr(cluster, part) for part in parts)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -38,13 +40,13 @@ CASES: list[tuple[str, dict[str, Any], list[tuple[str, dict[str, Any]]]]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "options", "breaks"), CASES)
-def test_birds_write_what_the_model_predicts(
-    name: str, options: dict[str, Any], breaks: Any, record_property: Any
-) -> None:
-    """Every row of every kernel is the predicted one, in order: at first, under each fault, and mended again."""
+PULLED = [("node2", "node1"), ("node1", "node2")]
+
+
+def broken_and_mended(name: str, options: dict[str, Any], breaks: Any) -> int:
+    """Run a case; return how many states of all kernels' routes were as predicted."""
     cluster = (TWO_TORS if name == "two ToRs" else load(name)).with_profile("calico-bgp", **options)
-    sound, compared = network(cluster), 0
+    sound = network(cluster)
     with lab.up(cluster) as net:
         assert routes(net.network()) == routes(sound)
         for broken, how in breaks:
@@ -52,13 +54,11 @@ def test_birds_write_what_the_model_predicts(
             assert routes(net.network()) == routes(apply(sound, broken, **how)), broken
             net.repair()
             assert routes(net.network()) == routes(sound), f"{broken}, mended"
-            compared += 2
-    record_property("states of all kernels' routes", compared + 1)
+    return 1 + 2 * len(breaks)
 
 
-@pytest.mark.parametrize(("dead", "living"), [("node2", "node1"), ("node1", "node2")])
-def test_a_session_with_a_node_whose_cable_is_pulled_can_be_lost(dead: str, living: str) -> None:
-    """The dead node goes on believing in it; the living one drops its routes at once."""
+def pulled_and_lost(dead: str, living: str) -> None:
+    """Pull a node's cable, then lose another node's session with it; mend both."""
     sound = network(load("chapter").with_profile("calico-bgp"))
     faults = fault("node-down", node=dead), fault("session-lost", node=living, peer=dead)
     with lab.up("chapter", "calico-bgp") as net:
@@ -67,6 +67,26 @@ def test_a_session_with_a_node_whose_cable_is_pulled_can_be_lost(dead: str, livi
         assert routes(net.network()) == routes(apply(sound, *faults))
         net.repair()
         assert routes(net.network()) == routes(sound)
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[tuple[list[Future[int]], list[Future[None]]]]:
+    """All labs of this module, four at a time: what they do most is wait for BIRD's timers."""
+    with ThreadPoolExecutor(4) as pool:
+        yield [pool.submit(broken_and_mended, *c) for c in CASES], [pool.submit(pulled_and_lost, *p) for p in PULLED]
+        pool.shutdown(cancel_futures=True)
+
+
+@pytest.mark.parametrize("case", range(len(CASES)))
+def test_birds_write_what_the_model_predicts(case: int, running: Any, record_property: Any) -> None:
+    """Every row of every kernel is the predicted one, in order: at first, under each fault, and mended again."""
+    record_property("states of all kernels' routes", running[0][case].result())
+
+
+@pytest.mark.parametrize("case", range(len(PULLED)))
+def test_a_session_with_a_node_whose_cable_is_pulled_can_be_lost(case: int, running: Any) -> None:
+    """The dead node goes on believing in it; the living one drops its routes at once."""
+    running[1][case].result()
 
 
 def test_pods_speak_over_routes_that_bird_wrote() -> None:

@@ -117,24 +117,46 @@ def test_a_guest_whose_client_is_gone_ends(guest: Guest) -> None:
 def test_a_guest_that_does_not_boot_gets_a_sentence(
     guest: Guest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A kernel without its initramfs panics, and is quoted; one that takes too long is given up; no QEMU is left."""
+    """What QEMU refuses is quoted; a guest that takes too long is given up; no QEMU is left."""
     broken = object.__new__(Guest)
     broken._root = tmp_path
-    shutil.copy(guest._root / "kernel", tmp_path)
-    (tmp_path / "initrd").write_bytes(guests._entry("TRAILER!!!", 0, b""))
-    with pytest.raises(CourseError, match=r"^The guest has ended before it was up: .*Kernel panic - .*VFS"):
+    for name in ("kernel", "initrd"):
+        (tmp_path / name).write_bytes(b"")
+    with pytest.raises(CourseError, match=r"^The guest has ended before it was up: .*kernel"):
         broken._boot()
+    shutil.copy(guest._root / "kernel", tmp_path)
     monkeypatch.setattr(guests, "_PATIENCE", 0.3)
     with pytest.raises(CourseError, match=r"^The guest is not up after 0.3 s; its last words: nothing\."):
         broken._boot()
     assert not machines(tmp_path)
 
 
+def test_a_panic_is_quoted() -> None:
+    """Of what a kernel said when it died, the panic is told, not the last line."""
+    said = "[ 4.8] VFS: no root\n[ 4.9] Kernel panic - not syncing: VFS: Unable to mount root fs\n[ 5.0] Rebooting.\n\n"
+    assert guests._last(said) == "[ 4.9] Kernel panic - not syncing: VFS: Unable to mount root fs"
+    assert guests._last("one\ntwo \n") == "two"
+
+
+# The command line, of which the package is unpacked already: its folder comes first.
+UNPACKED = """
+import shutil, sys
+from coursekit.__main__ import main
+from coursekit.lab.recorder.guest import Guest
+def unpack(guest, package, room):
+    for name in ("kernel", "initrd"):
+        shutil.copy(f"{sys.argv[1]}/{name}", guest._root)
+    return "6.1"
+Guest._unpack = unpack
+sys.exit(main(sys.argv[2:]))
+"""
+
+
 @needs_kernel
-def test_ctrl_c_while_the_guest_boots_leaves_nothing(tmp_path: Path) -> None:
+def test_ctrl_c_while_the_guest_boots_leaves_nothing(guest: Guest, tmp_path: Path) -> None:
     """An interrupt while QEMU boots ends with 130, without a traceback, a process or a file."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "coursekit", "lab", "verify", "calico-ipip", "--kernel", str(kernel())],
+        [sys.executable, "-c", UNPACKED, guest._root, "lab", "verify", "calico-ipip", "--kernel", str(kernel())],
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(tmp_path)},
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import pytest
@@ -15,6 +16,12 @@ from coursekit.lab.unknown import Unknown, drawn, unknown
 SEEDS = range(12)
 REPLAY = Session("replay", "")
 MODES = {"vxlan": "VXLAN", "ipip": "IPIP", "native": "plain"}
+
+
+@cache
+def case(seed: int) -> Unknown:
+    """The capture of a seed, taken once: checking claims does not change it."""
+    return unknown(REPLAY, seed)
 
 
 def truth(cluster: Cluster) -> dict[str, Any]:
@@ -41,20 +48,20 @@ def wrong(claims: dict[str, Any]) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_truth_is_borne_out(seed: int) -> None:
     """What the cluster was made of is right, whole, and in any order."""
-    case, claims = unknown(REPLAY, seed), truth(drawn(seed))
-    report = case.check(**claims)
+    one, claims = case(seed), truth(drawn(seed))
+    report = one.check(**claims)
 
     assert report.solved, report
-    assert case.check(**claims | {"pods": claims["pods"][::-1]}).solved
-    assert case.evidence == "computed"
+    assert one.check(**claims | {"pods": claims["pods"][::-1]}).solved
+    assert one.evidence == "computed"
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_every_false_claim_is_refused(seed: int) -> None:
     """With one claim false, that one is refused with a hint to the bytes, and the others still stand."""
-    case, claims = unknown(REPLAY, seed), truth(drawn(seed))
+    one, claims = case(seed), truth(drawn(seed))
     for attempt in wrong(claims):
-        lines = {line.claim: line for line in case.check(**attempt).lines}
+        lines = {line.claim: line for line in one.check(**attempt).lines}
         false = [key for key in claims if attempt[key] != claims[key]]
         assert [key for key in claims if lines[key].right is False] == false, (attempt, lines)
         assert all(lines[key].sentence for key in false)
@@ -65,8 +72,8 @@ def test_every_false_claim_is_refused(seed: int) -> None:
 def test_hints_do_not_tell() -> None:
     """What a refused claim says is where to look, not the answer."""
     for seed in SEEDS:
-        case, claims = unknown(REPLAY, seed), truth(drawn(seed))
-        said = str(case.check(pods=["10.1.2.3"], pod_mtu=1, **({"vni": 5, "port": 5} if "vni" in claims else {})))
+        one, claims = case(seed), truth(drawn(seed))
+        said = str(one.check(pods=["10.1.2.3"], pod_mtu=1, **({"vni": 5, "port": 5} if "vni" in claims else {})))
         assert not any(address in said for address in claims["pods"])
         assert str(claims["pod_mtu"]) not in said.replace(str(claims["pod_mtu"] - 40), "") or "carries" in said
         assert "vni" not in claims or f": {claims['vni']}" not in said
@@ -75,7 +82,7 @@ def test_hints_do_not_tell() -> None:
 def test_nothing_claimed_is_not_solved() -> None:
     """An empty report lists what can be claimed of this traffic: no VNI of IPIP, no nodes of plain packets."""
     for seed in SEEDS:
-        report = unknown(REPLAY, seed).check()
+        report = case(seed).check()
         assert not report.solved
         assert [line.claim for line in report.lines] == [k for k in ("mode", "nodes", "pods", "vni", "port", "pod_mtu")
                                                          if k in truth(drawn(seed))]  # fmt: skip
@@ -83,7 +90,7 @@ def test_nothing_claimed_is_not_solved() -> None:
 
 def test_claims_that_do_not_apply() -> None:
     """A VNI claimed of IPIP, and nodes of plain packets, are refused in words; an unknown claim is an error."""
-    found = {truth(drawn(seed))["mode"]: unknown(REPLAY, seed) for seed in SEEDS}
+    found = {truth(drawn(seed))["mode"]: case(seed) for seed in SEEDS}
 
     assert "has no VNI" in str(found["IPIP"].check(vni=1))
     assert "only the nodes' MACs" in str(found["plain"].check(nodes=["192.0.2.1", "192.0.2.2"]))
@@ -108,8 +115,8 @@ def test_live_captures_are_of_the_same_cluster() -> None:
     live = session("namespaces")
     try:
         for seed in [next(s for s in SEEDS if drawn(s).profile.kind == kind) for kind in ("vxlan", "native")]:
-            case: Unknown = unknown(live, seed)
-            assert case.evidence == "captured live"
-            assert case.check(**truth(drawn(seed))).solved
+            real = unknown(live, seed)
+            assert real.evidence == "captured live"
+            assert real.check(**truth(drawn(seed))).solved
     finally:
         live.down()
