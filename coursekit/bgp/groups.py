@@ -70,6 +70,7 @@ class GroupedNetwork:
             self._by_prefix.setdefault(origination.prefix, []).append(origination)
         self._begun: list[int] = []  # when each step began, in milliseconds
         self._totals: list[Totals] = []
+        self._seen: tuple[tuple[str, str], tuple[list[Decision], list[Message]]] | None = None  # who was looked at last
 
     def after(self, actions: Sequence[Action]) -> GroupedNetwork:
         """Return the network with one more step; whom it touches is told apart."""
@@ -171,20 +172,26 @@ class GroupedNetwork:
             self._totals.append(Totals(done.updates, up))
         return self._totals
 
-    def _watched(self, router: str, prefix: str) -> Iterator[Simulation]:
-        """Run one prefix with a router standing for itself, and whom it hears; yield the network after each step."""
+    def _watched(self, router: str, prefix: str) -> tuple[list[Decision], list[Message]]:
+        """Run one prefix with a router standing for itself, and whom it hears; return what it held after each step."""
         if router not in self._routers:
             raise CourseError(f"There is no router {router} in {self.scenario.id}.")
+        if self._seen and self._seen[0] == (router, prefix):
+            return self._seen[1]
         self.totals()
         originate = tuple(self._by_prefix.get(prefix, ()))
         heard = {other_end(session, router)[0] for session in self._sessions[router]} & self.stubs.unheard
         part = self.part({router, *heard, *(origination.router for origination in originate)})
         simulation = self._started(part, originate, {}, record=True)
+        held = []
         for begun, actions in zip(self._begun, self.steps, strict=True):
             simulation.advance(begun)
             take(simulation, [action for action in actions if action.get("prefix", prefix) == prefix])
             simulation.run()
-            yield simulation
+            held.append(simulation.speakers[router].loc_rib.get(prefix, NOTHING))
+        told = [message for message in simulation.messages if message.receiver == router]
+        self._seen = (router, prefix), (held, told)
+        return held, told
 
     def decision(self, router: str, prefix: str, step: int = -1) -> Decision:
         """Return what a router holds of a prefix after a step."""
@@ -192,13 +199,11 @@ class GroupedNetwork:
 
     def decisions(self, router: str, prefix: str) -> list[Decision]:
         """Return what a router holds of a prefix after each step."""
-        return [simulation.speakers[router].loc_rib.get(prefix, NOTHING)
-                for simulation in self._watched(router, prefix)]  # fmt: skip
+        return list(self._watched(router, prefix)[0])
 
     def messages_to(self, router: str, prefix: str) -> list[Message]:
         """Return every message about a prefix that a router was sent, in order, through all steps.
 
         Times are those of the whole network; numbers count what was sent about this prefix to those looked at.
         """
-        *_, simulation = self._watched(router, prefix)
-        return [message for message in simulation.messages if message.receiver == router]
+        return list(self._watched(router, prefix)[1])

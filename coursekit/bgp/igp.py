@@ -60,13 +60,16 @@ class Igp:
         self.loopback = {name: address for name, address in self.router_ids.items() if address not in self.owner}
         for name, address in self.loopback.items():
             self.owner.setdefault(address, name)
-        self.change()
-
-    def change(self) -> None:
-        """Forget every cost worked out so far."""
         self._costs: dict[tuple[str, str], int | None] = {}
         self._connected: dict[tuple[str, str], Subnet | None] = {}
         self._distances: dict[str, dict[str, int]] = {}
+
+    def change(self) -> set[str]:
+        """Work out anew what was ever asked for; return the routers for which a cost or a subnet is another now."""
+        costs, connected = self._costs, self._connected
+        self._costs, self._connected, self._distances = {}, {}, {}
+        return ({key[0] for key, subnet in connected.items() if self.connected(*key) is not subnet}
+                | {key[0] for key, cost in costs.items() if self.cost(*key) != cost})  # fmt: skip
 
     def connected(self, router: str, address: str) -> Subnet | None:
         """Return the subnet that is up, that the router is on, and that the address belongs to."""

@@ -206,10 +206,10 @@ class Network(ABC):
 
     def _moved(self) -> None:
         """Let sessions and decisions follow a change of the IGP: what fell, then every decision, then what rose."""
-        self.igp.change()
+        moved = self.igp.change()
         risen = self._fall()
         for speaker in self.speakers.values():
-            if speaker.up:
+            if speaker.up and speaker.name in moved and not speaker.profile.has("next-hops-not-looked-at"):
                 for prefix in list(speaker.loc_rib):
                     self.send(speaker.decide(prefix))
                     self.send(speaker.advertise(prefix))

@@ -39,8 +39,9 @@ class Schedule(ABC):
     def waiting(self) -> list[Update]:
         """Return all messages under way, the next one first where the order is settled."""
 
+    @abstractmethod
     def __len__(self) -> int:
-        return len(self.waiting())
+        """Return how many are under way."""
 
 
 class ByDelay(Schedule):
@@ -124,7 +125,7 @@ class Shuffled(Schedule):
         self._random = random.Random(seed)
         self._channels: dict[Neighbour, dict[tuple[str, int, int], Update]] = {}
         self._busy: list[Neighbour] = []
-        self._sent = 0
+        self._sent = self._waiting = 0
 
     def push(self, now: int, update: Update) -> bool:
         """Take a message."""
@@ -135,6 +136,7 @@ class Shuffled(Schedule):
         key = update.prefix, update.path_id, self._sent
         replaced = key in channel
         channel[key] = update
+        self._waiting += not replaced
         return not replaced
 
     def pop(self, now: int) -> tuple[int, Update]:
@@ -142,6 +144,7 @@ class Shuffled(Schedule):
         place = self._random.randrange(len(self._busy))
         channel = self._channels[self._busy[place]]
         update = channel.pop(next(iter(channel)))
+        self._waiting -= 1
         if not channel:
             self._busy[place] = self._busy[-1]
             self._busy.pop()
@@ -154,3 +157,6 @@ class Shuffled(Schedule):
     def waiting(self) -> list[Update]:
         """Return all messages under way."""
         return [update for channel in self._channels.values() for update in channel.values()]
+
+    def __len__(self) -> int:
+        return self._waiting

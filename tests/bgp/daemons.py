@@ -115,9 +115,13 @@ class Namespaced(ABC):
         sessions = {name: sum(end.up and end.other.up for end in self.simulation.speakers[name].neighbours)
                     for name in self.running}  # fmt: skip
         until = time.monotonic() + patience
+        got: dict[str, Compared] = {}
         before: dict[str, Compared] | None = None
         since, again = 0.0, False
         while (now := time.monotonic()) < until:
+            if any(self._connections(name) < sessions[name] for name in sessions) and now + self.steady < until:
+                time.sleep(self.steady / 2)
+                continue
             try:
                 got = {name: compared(held) for name, held in self.tables().items()}
             except OSError:  # not up yet
@@ -131,10 +135,15 @@ class Namespaced(ABC):
                 if again:
                     break
                 since, again = now - 5 * self.steady, True  # the last session may have come up just now
-            time.sleep(self.steady / 4)
+            time.sleep(self.steady / 2)
         return [f"{name} {prefix}: the daemon has {got.get(name, {}).get(prefix)}, we have {wanted[name].get(prefix)}"
                 for name in wanted for prefix in sorted({*wanted[name], *got.get(name, {})})
                 if wanted[name].get(prefix) != got.get(name, {}).get(prefix)]  # fmt: skip
+
+    def _connections(self, name: str) -> int:
+        """Return how many TCP connections of BGP a router has: the kernel is asked for less than the daemon."""
+        rows = File(f"/proc/{self.running[name][-1].pid}/net/tcp").read_text().splitlines()[1:]
+        return sum(state == "01" and ":00B3" in (own[8:], peer[8:]) for _, own, peer, state, *_ in map(str.split, rows))
 
     def unsettled(self) -> bool:
         """Return whether tables still change."""

@@ -18,9 +18,9 @@ FORMS = {form["id"]: form for form in json.loads((data_dir() / "bgp" / "cases.js
 FORMS["F5"] = {"sessions": "L*S", "updates": "L*(S + S*(L-1) + (L-1)*(S-1))", "check_n": [[2, 2], [3, 2], [30, 3]]}
 FORMS["F6"] = {"sessions": "k*m + k*(k-1)/2", "updates": "k*m*(m+k-1) + k*(m+k-1) + k*(k-1)*m",
                "check_n": [[1, 3], [2, 5], [3, 20]]}  # fmt: skip
-MORE = {"F3": [[3, 7], [2, 100], [1, 200]], "F5": [[8, 4]], "F6": [[2, 100]]}
+MORE = {"F3": [[3, 7], [2, 100]], "F5": [[8, 4]], "F6": [[2, 100]]}
 SIZES = [(form_id, size) for form_id, form in FORMS.items()
-         for size in [*form["check_n"], *MORE.get(form_id, [150, 200])]]  # fmt: skip
+         for size in [*form["check_n"], *MORE.get(form_id, [200])]]  # fmt: skip
 
 
 def started(scenario: Scenario, profile: str = "rfc") -> Simulation:
