@@ -35,7 +35,8 @@ LABORATORIES = {
 }  # fmt: skip
 LANS = 9000  # from here on, networks on one LAN
 SEEDS: dict[str, Sequence[int]] = {
-    "bird": range(1000, 1066), "gobgp": range(3000, 3020),
+    "bird": range(1000, 1066),
+    "gobgp": (*range(3000, 3008), *range(3009, 3020)),  # in 3008 GoBGP may swing for ever: a minute of CPU for nothing
     "frr": (*range(2000, 2012), 2041, 2062, *range(LANS, LANS + 8)),  # 2041, 2062: MED that must not be compared
 }  # fmt: skip
 LEAST = {"bird": 60, "frr": 15, "gobgp": 15}  # networks that must have been compared
