@@ -79,7 +79,7 @@ def test_what_can_be_done_is_the_best_that_works(monkeypatch: pytest.MonkeyPatch
 
 def test_elsewhere_than_on_linux_there_is_replay(monkeypatch: pytest.MonkeyPatch) -> None:
     """On macOS and Windows nothing is tried, recordings are offered, and the report can still be printed."""
-    monkeypatch.setattr(shutil, "which", lambda name: None)  # its own way on Windows needs Windows (Python 3.12)
+    monkeypatch.setattr(shutil, "which", lambda name, path: None)  # its own way on Windows needs Windows (Python 3.12)
     for platform in ("darwin", "win32"):
         monkeypatch.setattr(sys, "platform", platform)
         probe.probe.cache_clear()
