@@ -13,7 +13,7 @@ from typing import Any
 
 from coursekit.cluster import breaks, breaks_bgp
 from coursekit.cluster.network import Network
-from coursekit.errors import CourseError
+from coursekit.errors import CourseError, expect, given
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ FAULTS: Mapping[str, Kind] = {kind.name: kind for kind in (Kind(function) for fu
 def fault(name: str, **options: Any) -> Fault:
     """Return a fault; CourseError for an unknown name or option."""
     if not isinstance(name, str) or name not in FAULTS:
-        raise CourseError(f"There is no fault {name!r}; there are {', '.join(FAULTS)}.")
+        raise CourseError(f"There is no fault {given(name)}; there are {', '.join(FAULTS)}.")
     known = FAULTS[name].options
     for key in options:
         if key not in known:
@@ -101,10 +101,11 @@ def apply(network: Network, *faults: str | Fault, **options: Any) -> Network:
 
     Raises CourseError where a fault cannot be: an unknown node, nothing there to break, or nothing changed.
     """
+    expect(network, Network, 'What breaks is a network, as network(load_cluster("chapter")) returns it')
     if options and (len(faults) != 1 or not isinstance(faults[0], str)):
         raise CourseError("Options go with one fault given by name; for several, use fault(name, option=…) for each.")
-    for given in faults:
-        one = named(given, **options)
+    for each in faults:
+        one = named(each, **options)
         broken = FAULTS[one.name].breaks(network, **dict(one.options))
         if broken == network:
             raise CourseError(f"The fault {one} changes nothing here: all of it is so already. Give it other options.")

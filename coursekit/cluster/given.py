@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from coursekit.errors import CourseError
+from coursekit.errors import CourseError, given
 
 _MOST_DATA = 65535 - 28  # bytes behind the headers of IP and ICMP
 _MOST_ANSWER = 2**24 - 1
@@ -22,15 +22,15 @@ def within(value: Any, least: int, most: int) -> bool:
 def check_ping(size: Any, df: Any, ttl: Any, tos: Any = 0, count: Any = 1) -> None:
     """Refuse what no echo request can have."""
     if not within(size, 0, _MOST_DATA):
-        raise CourseError(f"A ping carries 0 to {_MOST_DATA} bytes of data; {size!r} was asked for.")
+        raise CourseError(f"A ping carries 0 to {_MOST_DATA} bytes of data; {given(size)} was asked for.")
     if df is not None and not isinstance(df, bool):
-        raise CourseError(f"df is True (ping -M do), False (-M dont) or None (ping's own choice); {df!r} was given.")
+        raise CourseError(f"df is True (ping -M do), False (-M dont) or None (ping's own); {given(df)} was given.")
     if not within(ttl, 1, 255):
-        raise CourseError(f"A packet starts with a TTL of 1 to 255; {ttl!r} was asked for.")
+        raise CourseError(f"A packet starts with a TTL of 1 to 255; {given(ttl)} was asked for.")
     if not within(tos, 0, 255):
-        raise CourseError(f"The TOS is one byte, 0 to 255; {tos!r} was given.")
+        raise CourseError(f"The TOS is one byte, 0 to 255; {given(tos)} was given.")
     if not within(count, 1, 65535):
-        raise CourseError(f"count is the number of echo requests, 1 to 65535; {count!r} was given.")
+        raise CourseError(f"count is the number of echo requests, 1 to 65535; {given(count)} was given.")
 
 
 def check_size(size: Any, least: int = 1) -> None:
@@ -49,7 +49,7 @@ def check_seconds(what: str, seconds: Any) -> None:
     """Refuse a time that is no number of seconds from 0 to a day."""
     number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
     if not number or not 0 <= seconds <= _A_DAY:
-        raise CourseError(f"{what} is a number of seconds from 0 to {_A_DAY:.0f}; {seconds!r} was given.")
+        raise CourseError(f"{what} is a number of seconds from 0 to {_A_DAY:.0f}; {given(seconds)} was given.")
 
 
 def check_settings(settings: Any) -> None:

@@ -18,7 +18,7 @@ from coursekit.cluster.prints import Hop
 from coursekit.cluster.probes import Probe
 from coursekit.cluster.tables import Address
 from coursekit.cluster.travel import Arrive, Draws, Event, FixedDraws, Originate, Transmit, Trip, World
-from coursekit.errors import CourseError
+from coursekit.errors import CourseError, expect, given
 
 _MOST_EVENTS = 5000  # a packet with TTL 255 that goes round in circles stays below; a bridge loop does not
 
@@ -92,19 +92,22 @@ def ping(
 
 def ends(network: Network, src: str, dst: str) -> tuple[Address, Address]:
     """Return the destination address, and the one that `src` would use towards it."""
+    expect(network, Network, 'A network is what network(load_cluster("chapter")) returns')
     host = network.host(src)
     version = None
     try:
         target = ip_address(dst)
     except ValueError:
-        if dst not in network.hosts:
+        if not isinstance(dst, str) or dst not in network.hosts:
             known = ", ".join(network.hosts)
             raise CourseError(
-                f"{dst!r} is neither an IP address nor a host of this network; the hosts are {known}."
+                f"{given(dst)} is neither an IP address nor a host of this network; the hosts are {known}."
             ) from None
         own = {a.version for a in host.addresses()}
         version = 4 if 4 in own and network.host(dst).addresses(version=4) else None
         target = network.address_of(dst, version)
+    if target.is_multicast or target.is_unspecified or target == ip_address("255.255.255.255"):
+        raise CourseError(f"{target} is no address of one host; the model follows packets to one, such as 10.244.1.7.")
     if target in host.addresses():
         return target, target
     way, _ = asks.route(host, target, target)

@@ -14,7 +14,7 @@ from ipaddress import ip_address
 from typing import Generic, TypeVar
 
 from coursekit.cluster.tables import Address, FdbEntry, Neighbour, Network, Route
-from coursekit.errors import CourseError
+from coursekit.errors import CourseError, expect, given
 
 Row = TypeVar("Row", Route, Neighbour, FdbEntry)
 
@@ -71,7 +71,7 @@ def parse_address(text: Address | str) -> Address:
         return ip_address(text)
     except ValueError:
         raise CourseError(
-            f"{str(text)[:60]!r} is no IP address; one like 10.244.1.7 or fd00::1 was expected."
+            f"{given(text)} is no IP address; one like 10.244.1.7 or fd00::1 was expected."
         ) from None
 
 
@@ -82,6 +82,11 @@ def lookup(routes: Iterable[Route], dst: Address | str) -> Lookup[Route]:
     Raises CourseError if `dst` is no address.
     """
     asked = parse_address(dst)
+    rows = "Rows of `ip route` are looked up, such as tables(cluster)['node1'].routes"
+    expect(routes, Iterable, rows)
+    routes = tuple(routes)
+    for row in routes:
+        expect(row, Route, rows)
     fitting = [r for r in routes if r.dst.version == asked.version and asked in r.dst]
     usable = [r for r in fitting if _usable(r)]
     skipped = tuple(r for r in fitting if not _usable(r))

@@ -16,7 +16,7 @@ from typing import Any
 
 from coursekit.cluster.options import Profile, make_profile, suggestion
 from coursekit.cluster.tables import Address, Interface, Network
-from coursekit.errors import CourseError
+from coursekit.errors import CourseError, given
 from coursekit.paths import data_dir
 
 POD_NETWORK = IPv4Network("10.244.0.0/16")  # kube-flannel.yml's and Minikube's
@@ -121,8 +121,9 @@ class Cluster:
         return self._pods[_known(self._pods, name, "pod")]
 
     def pods_on(self, node: str) -> tuple[Pod, ...]:
-        """Return the pods of one node."""
-        return tuple(pod for pod in self.pods if pod.node == node)
+        """Return the pods of one node; CourseError if there is no such node."""
+        known = _known(self._nodes, node, "node")
+        return tuple(pod for pod in self.pods if pod.node == known)
 
     def segment_of(self, node: Node) -> Segment:
         """Return the segment that a node is plugged in."""
@@ -154,8 +155,9 @@ class Cluster:
 
 
 def _known(table: Mapping[str, Any], name: str, what: str) -> str:
-    if name not in table:
-        raise CourseError(f"There is no {what} {name!r}{suggestion(str(name), table)}; there are {', '.join(table)}.")
+    if not isinstance(name, str) or name not in table:
+        near = suggestion(str(name), table)
+        raise CourseError(f"There is no {what} {given(name)}{near}; there are {', '.join(table)}.")
     return name
 
 
@@ -164,14 +166,17 @@ def clusters() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in (data_dir() / "clusters").glob("*.toml")))
 
 
-def load(source: str | Path) -> Cluster:
-    """Return the cluster of a TOML file, given its path or the name of a bundled one (`"chapter"`).
+def load(source: str | Path | Cluster) -> Cluster:
+    """Return the cluster of a TOML file, given its path or the name of a bundled one (`"chapter"`); a Cluster as it is.
 
     Raises CourseError: no such file, not TOML (with the line), or the key that does not fit.
     """
+    if isinstance(source, Cluster):
+        return source
     if not isinstance(source, str | Path) or not str(source):
         raise CourseError(
-            f"A cluster is a Cluster, the path of a .toml file or one of {', '.join(clusters())}; {source!r} was given."
+            f"A cluster is a Cluster, the path of a .toml file or one of {', '.join(clusters())}; "
+            f"{given(source)} was given."
         )
     bundled = data_dir() / "clusters" / f"{source}.toml"
     is_name = isinstance(source, str) and "/" not in source and not source.endswith(".toml")

@@ -7,7 +7,7 @@ filters; those settings live here, beside the tables, so that `journey` needs no
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -15,10 +15,10 @@ from coursekit.cluster.learned import Learning
 from coursekit.cluster.model import Cluster
 from coursekit.cluster.path import Journey
 from coursekit.cluster.profiles import tables as profile_tables
-from coursekit.cluster.tables import Address, HostTables, Link
+from coursekit.cluster.tables import Address, FdbEntry, HostAddress, HostTables, Link, Neighbour, Route
 from coursekit.cluster.tables import Network as Prefix
 from coursekit.cluster.wiring import recorded_cables
-from coursekit.errors import CourseError
+from coursekit.errors import CourseError, expect, given
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Network:
     def host(self, name: str) -> Host:
         """Return a host; CourseError if there is none of that name."""
         if not isinstance(name, str) or name not in self.hosts:
-            raise CourseError(f"There is no host {name!r} in this network; there are {', '.join(self.hosts)}.")
+            raise CourseError(f"There is no host {given(name)} in this network; there are {', '.join(self.hosts)}.")
         return self.hosts[name]
 
     def owner(self, address: Address) -> str | None:
@@ -144,13 +144,40 @@ class Network:
     def change(self, name: str, tables: Mapping[str, Any] | None = None, **settings: Any) -> Network:
         """Return a network where one host has other tables (`routes=…`, `fdb=…` in `tables`) or other settings."""
         host = self.host(name)
-        changed = replace(host, tables=replace(host.tables, **(tables or {})), **settings)
+        for key in settings:
+            if key not in _SETTINGS:
+                raise CourseError(f"A host has no setting {key!r}; it has {', '.join(_SETTINGS)}. Tables go in a dict.")
+        rows: dict[str, Any] = _rows({} if tables is None else tables)
+        changed = replace(host, tables=replace(host.tables, **rows), **settings)
         return replace(self, hosts=MappingProxyType({**self.hosts, name: changed}))
 
     def after(self, journey: Journey) -> Network:
         """Return the network as the journey leaves it: hosts remember the path MTUs that they were told."""
         learned = {(p.host, p.destination): p.mtu for p in journey.learned}
         return replace(self, path_mtus=MappingProxyType({**self.path_mtus, **learned}))
+
+
+_ROWS: Mapping[str, type] = {
+    "links": Link, "addresses": HostAddress, "routes": Route, "local_routes": Route, "neighbours": Neighbour,
+    "fdb": FdbEntry,
+}  # fmt: skip
+_SETTINGS = tuple(item.name for item in fields(Host) if item.name != "tables")
+
+
+def _rows(tables: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
+    """Return tables by name as tuples; refuse what is no table, and no row of one."""
+    expect(tables, Mapping, "Tables are given by name with all their rows, such as {'fdb': ()}")
+    found = {}
+    for name, rows in tables.items():
+        if name not in _ROWS:
+            raise CourseError(f"A host has no table {given(name)}; it has {', '.join(_ROWS)}.")
+        expect(rows, Iterable, f"The table {name} is a tuple of rows")
+        found[name] = tuple(rows)
+        for row in found[name]:
+            expect(row, _ROWS[name], f"A row of {name} is of class {_ROWS[name].__name__}, like those that are there")
+            if isinstance(to := getattr(row, "dst", None), str):
+                raise CourseError(f"The dst of a row is an address, not text; write ip_address({to!r}).")
+    return found
 
 
 def network(cluster: Cluster) -> Network:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from coursekit.errors import CourseError
+from coursekit.errors import CourseError, given
 from coursekit.packets.encapsulation import ENCAPSULATIONS, Encapsulation
 
 
@@ -115,9 +115,8 @@ _ONLY_WITH: Mapping[str, tuple[str, ...]] = {
 def make_profile(name: str, options: Mapping[str, Any], where: str = "profile") -> Profile:
     """Return the profile `name` with `options`; raises CourseError naming `where` and the option that does not fit."""
     if not isinstance(name, str) or name not in PROFILES:
-        raise CourseError(
-            f"{where}.name: {name!r} is no profile{suggestion(str(name), PROFILES)}; there are {', '.join(PROFILES)}."
-        )
+        near = suggestion(str(name), PROFILES)
+        raise CourseError(f"{where}.name: {given(name)} is no profile{near}; there are {', '.join(PROFILES)}.")
     defaults = PROFILES[name]
     for key, value in options.items():
         if key not in defaults:
@@ -145,7 +144,7 @@ def make_profile(name: str, options: Mapping[str, Any], where: str = "profile") 
 def _check_option(where: str, key: str, value: Any, default: Any) -> None:
     if type(value) is not type(default):
         names = {bool: "true or false", int: "a whole number", str: "a string"}
-        raise CourseError(f"{where}: {value!r} was given, {names[type(default)]} was expected, like {default!r}.")
+        raise CourseError(f"{where}: {given(value)} was given, {names[type(default)]} was expected, like {default!r}.")
     if key in _CHOICES and value not in _CHOICES[key]:
         raise CourseError(
             f"{where}: {value!r} was given{suggestion(value, _CHOICES[key])}; choose one of {', '.join(_CHOICES[key])}."

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from coursekit.cluster.tables import Address
+from coursekit.errors import CourseError, given
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,8 @@ class Journey:
 
     def frames_at(self, point: str) -> list[bytes]:
         """Return the frames that a capture at `point` ("node1:eth0") holds, this way and back, in order."""
+        if not isinstance(point, str) or ":" not in point:
+            raise CourseError(f'A capture point is "host:device", such as "node1:eth0"; {given(point)} was given.')
         stops = sorted(self.all_stops(), key=lambda stop: stop.order)
         return [stop.frame for stop in stops if stop.point == point and stop.frame is not None]
 

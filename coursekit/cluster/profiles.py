@@ -7,6 +7,7 @@ from coursekit.cluster.host import Host, join_peers
 from coursekit.cluster.learned import Learning
 from coursekit.cluster.model import Cluster
 from coursekit.cluster.tables import HostTables
+from coursekit.errors import Named, expect
 
 
 def tables(cluster: Cluster, learning: Learning | None = None) -> dict[str, HostTables]:
@@ -16,10 +17,11 @@ def tables(cluster: Cluster, learning: Learning | None = None) -> dict[str, Host
     puts in by itself is, save for multicast groups and IPv6's housekeeping (::1, link-local addresses, ff00::/8).
     MACs that a kernel would draw at random are readable: 02:00:<IP address>. `learning` holds what happened to BGP.
     """
+    expect(cluster, Cluster, 'A cluster is what load_cluster("chapter") returns')
     hosts = {name: Host(name) for name in cluster.hosts()}
     underlay.fill(cluster, hosts)
     if cluster.profile.calico:
         calico.fill(cluster, hosts, learning)
     else:
         flannel.fill(cluster, hosts)
-    return join_peers({name: host.tables() for name, host in hosts.items()})
+    return Named("host", join_peers({name: host.tables() for name, host in hosts.items()}))

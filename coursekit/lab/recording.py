@@ -15,7 +15,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from coursekit.errors import CourseError
+from coursekit.errors import CourseError, given
 from coursekit.paths import data_dir
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Recording:
         """Return the capture taken at `point` ("node1:eth0"); CourseError if nobody captured there."""
         from coursekit.packets.capture import load
 
-        path = self._checked(point.replace(":", "-", 1) + ".pcap", f"capture point {point!r}", self.points())
+        path = self._checked(str(point).replace(":", "-", 1) + ".pcap", f"capture point {given(point)}", self.points())
         return load(path)
 
     def tables(self, moment: str = "") -> dict[str, HostTables]:
@@ -68,11 +68,12 @@ class Recording:
         known = tuple(name.removeprefix("state").removesuffix(".json") for name in self._files(".json"))
         name = f"state-{moment}.json" if moment else "state.json"
         moments = tuple(part.removeprefix("-") or "(no name)" for part in known)
-        return parse_state_json(self._checked(name, f"tables {moment!r}" if moment else "tables", moments).read_text())
+        wanted = f"tables {given(moment)}" if moment else "tables"
+        return parse_state_json(self._checked(name, wanted, moments).read_text())
 
     def output(self, name: str) -> str:
         """Return what a command printed, e.g. `output("ping")`."""
-        return self._checked(f"{name}.txt", f"output {name!r}", self.outputs()).read_text(encoding="utf-8")
+        return self._checked(f"{name}.txt", f"output {given(name)}", self.outputs()).read_text(encoding="utf-8")
 
     def verify(self) -> None:
         """Compare the SHA-256 of every file with the provenance; CourseError names the first that differs."""
@@ -122,7 +123,7 @@ def recording(name: str | Path) -> Recording:
     else:
         near = get_close_matches(str(name), known, n=3, cutoff=0.5)
         hint = f"Did you mean {' or '.join(near)}?" if near else "`recordings()` lists them."
-        raise CourseError(f"There is no recording called {name!r}. {hint}")
+        raise CourseError(f"There is no recording called {given(name)}. {hint}")
     try:
         raw = (folder / "provenance.json").read_bytes()
         provenance = json.loads(raw)

@@ -23,7 +23,7 @@ from scapy.error import Scapy_Exception, log_runtime
 from scapy.libs.structures import bpf_program
 from scapy.utils import RawPcapNgReader, RawPcapReader
 
-from coursekit.errors import CourseError
+from coursekit.errors import CourseError, NotThereError, given
 
 # https://www.tcpdump.org/linktypes.html
 LINKTYPES = {
@@ -62,6 +62,18 @@ class Frame:
         return len(self.data) < self.length
 
 
+class Frames(tuple[Frame, ...]):
+    """The frames of a capture in a tuple, which says in a sentence that there are fewer; `of` says whose they are."""
+
+    of = "the capture has none"
+
+    def __getitem__(self, place: Any) -> Any:
+        try:
+            return super().__getitem__(place)
+        except (IndexError, TypeError):
+            raise NotThereError(f"There is no frames[{given(place)}]: {self.of}, counted from 0.") from None
+
+
 @dataclass(frozen=True, repr=False)
 class Capture:
     """The frames of one file. `provenance` is that of the recording it belongs to, or empty."""
@@ -72,6 +84,12 @@ class Capture:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     truncated: str | None = None  # a sentence, if the file ends in the middle of a frame
     selected: str = ""  # the filter that these frames passed
+
+    def __post_init__(self) -> None:
+        frames = Frames(self.frames)
+        passed = f" that pass {self.selected!r}" if self.selected else ""
+        frames.of = f"{self.path.name} has {len(frames)}{passed}"
+        object.__setattr__(self, "frames", frames)
 
     @property
     def linktype(self) -> str:
@@ -90,7 +108,7 @@ class Capture:
             if frame.number == number:
                 return frame
         have = f"1 to {self.frames[-1].number}" if self.frames else "no frame at all"
-        raise CourseError(f"{self.path.name} has no frame number {number!r}: it has {have}.")
+        raise CourseError(f"{self.path.name} has no frame number {given(number)}: it has {have}.")
 
     def filter(self, bpf: str) -> Capture:
         """Return the frames that pass a BPF filter in tcpdump's language (pcap-filter(7)).
@@ -296,7 +314,7 @@ def _compiled(bpf: str, linktype: int) -> _Program:
             "`tshark -r FILE -Y 'DISPLAY FILTER' -w SMALLER` first."
         ) from None
     if not isinstance(bpf, str) or "\0" in bpf:
-        raise CourseError(f"A filter is a line in tcpdump's language, such as 'udp port 8472'; {bpf!r} was given.")
+        raise CourseError(f"A filter is a line in tcpdump's language, such as 'udp port 8472'; {given(bpf)} was given.")
     dead = libpcap.pcap_open_dead(12 if linktype == 101 else linktype, MAX_FRAME)  # LINKTYPE_RAW is DLT_RAW, 12
     program = bpf_program()
     try:

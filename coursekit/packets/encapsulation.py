@@ -18,8 +18,8 @@ from scapy.layers.l2 import Dot1Q, Ether
 from scapy.layers.vxlan import VXLAN
 from scapy.packet import Packet, Raw
 
-from coursekit.errors import CourseError
-from coursekit.packets.ip import DF, MAX_PACKET, MF, OFFSET, forward, fragment, header_length
+from coursekit.errors import CourseError, Named, expect, given, octets
+from coursekit.packets.ip import DF, IP_PACKET, MAX_PACKET, MF, OFFSET, forward, fragment, header_length
 from coursekit.packets.offload import udp_checksum
 
 __all__ = [
@@ -68,12 +68,12 @@ class Encapsulation:
             ("vni", self.vni, _within(self.vni, 0, (1 << 24) - 1), "a 24-bit number, 0 to 16777215"),
             ("ttl", self.ttl, self.ttl is None or _within(self.ttl, 1, 255), "1 to 255, or None to inherit"),
         )
-        for key, given, fine, expected in checks:
+        for key, value, fine, expected in checks:
             if not fine:
-                raise CourseError(f"The encapsulation {self.name!r} has {key} {given!r}; expected {expected}.")
+                raise CourseError(f"The encapsulation {self.name!r} has {key} {given(value)}; expected {expected}.")
 
 
-ENCAPSULATIONS = {
+ENCAPSULATIONS = Named("encapsulation", {
     item.name: item
     for item in (
         Encapsulation("flannel-vxlan", "vxlan", 8472, 1, True, HOP_LIMIT, "clear",
@@ -87,13 +87,11 @@ ENCAPSULATIONS = {
                       about="a point-to-point ipip device with its own TTL: DF always set (`pmtudisc`)"),
         Encapsulation("native", "native", about="no envelope: host-gw, BGP without encapsulation"),
     )
-}
+})  # fmt: skip
 
 
 def encapsulation(name: str) -> Encapsulation:
     """Return the encapsulation of that name; CourseError, listing all, if there is none."""
-    if name not in ENCAPSULATIONS:
-        raise CourseError(f"There is no encapsulation called {name!r}; choose one of {', '.join(ENCAPSULATIONS)}.")
     return ENCAPSULATIONS[name]
 
 
@@ -110,6 +108,8 @@ def encapsulate(
     `ip_id` is ignored over IPv6, which has none. Sources: RFC 7348 §5, RFC 2003 §3.1, Linux vxlan_xmit_one,
     ip_tunnel_xmit. Raises CourseError for what cannot be built.
     """
+    expect(encap, Encapsulation, 'An encapsulation is one of ENCAPSULATIONS, such as ENCAPSULATIONS["flannel-vxlan"]')
+    inner = octets(inner, IP_PACKET)
     header_length(inner)
     if encap.kind == "native":
         return _framed(Raw(inner), _ethertype(inner), eth_src, eth_dst)
@@ -146,7 +146,7 @@ def encapsulate_frame(
     elif encap.kind == "vxlan":
         port = vxlan_source_port(_flow_hash(packet or inner)) if sport is None else sport
         if not _within(port, 0, 65535):
-            raise CourseError(f"sport must be a UDP port, 0 to 65535; {port!r} was given.")
+            raise CourseError(f"sport must be a UDP port, 0 to 65535; {given(port)} was given.")
         # flags in full: left to itself, scapy makes 0x0c of it, which is VXLAN-GPE
         vxlan = VXLAN(flags=VXLAN_FLAGS, reserved1=0, vni=encap.vni, reserved2=0) / Raw(inner)
         body = UDP(sport=port, dport=encap.port, len=carried, chksum=0) / vxlan
@@ -154,7 +154,7 @@ def encapsulate_frame(
     else:
         raise CourseError("A native packet has no envelope; use encapsulate().")
     if not _within(ip_id, 0, 0xFFFF):
-        raise CourseError(f"ip_id is the outer IP identification, 0 to 65535; {ip_id!r} was given.")
+        raise CourseError(f"ip_id is the outer IP identification, 0 to 65535; {given(ip_id)} was given.")
     if protocol == PROTOCOL_UDP and (encap.udp_checksum or encap.offload):
         body.chksum = udp_checksum(bytes(body), packet, source.packed, target.packed, encap.offload)
     ttl = encap.ttl or _inner_ttl(packet) or HOP_LIMIT
@@ -187,7 +187,7 @@ def decapsulate(frame: bytes, ports: tuple[int, ...] = VXLAN_PORTS) -> bytes:
 
     UDP to any of `ports` is taken for VXLAN. Raises CourseError if there is no envelope, or not the whole of it.
     """
-    packet = _outer_packet(frame)
+    packet = _outer_packet(octets(frame))
     size = header_length(packet)
     if packet[0] >> 4 == 4:
         if int.from_bytes(packet[6:8], "big") & (MF | OFFSET):
@@ -216,17 +216,17 @@ def _address(text: Address, which: str) -> IPv4Address | IPv6Address:
     try:
         return ip_address(text)
     except ValueError:
-        raise CourseError(f"{which} must be a node's IP address, such as 192.168.1.10; {text!r} was given.") from None
+        raise CourseError(f"{which} must be a node's IP address, as 192.168.1.10; {given(text)} was given.") from None
 
 
 def _mac(text: str, which: str) -> str:
-    digits = text.replace("-", ":").split(":")
+    digits = str(text).replace("-", ":").split(":")
     try:
         if len(digits) == 6 and len(bytes.fromhex("".join(digits))) == 6:
             return ":".join(digits)
     except ValueError:
         pass
-    raise CourseError(f"{which} must be a MAC address, such as 02:00:c0:a8:01:0a; {text!r} was given.")
+    raise CourseError(f"{which} must be a MAC address, such as 02:00:c0:a8:01:0a; {given(text)} was given.")
 
 
 def _framed(
@@ -239,7 +239,7 @@ def _framed(
         raise CourseError("An Ethernet frame has two addresses: give both eth_src and eth_dst, or neither.")
     if vlan is not None:
         if not _within(vlan, 0, 4095):
-            raise CourseError(f"A VLAN id is a 12-bit number, 0 to 4095; {vlan!r} was given.")
+            raise CourseError(f"A VLAN id is a 12-bit number, 0 to 4095; {given(vlan)} was given.")
         packet = Dot1Q(prio=0, dei=0, vlan=vlan, type=ethertype) / packet
         ethertype = 0x8100
     return bytes(Ether(src=_mac(src, "the source"), dst=_mac(dst, "the destination"), type=ethertype) / packet)

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
+
+from coursekit.errors import NotThereError, given
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,8 @@ class Layer:
         for item in self.fields:
             if item.key in (key, f"{self.key}.{key}"):
                 return item
-        raise KeyError(key)
+        known = ", ".join(item.key for item in self.fields)
+        raise NotThereError(f"The {self.name} header has no field {given(key)}; it has {known}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +68,24 @@ class Dissection:
             yield from layer.fields
 
     def layer(self, key: str, nth: int = 0) -> Layer:
-        """Return the nth layer with that protocol key, outermost first; raise KeyError if there is none."""
+        """Return the nth layer with that protocol key, outermost first; NotThereError if there is none."""
         found = [layer for layer in self.layers if layer.key == key]
-        if nth >= len(found):
-            raise KeyError(key)
-        return found[nth]
+        try:
+            return found[nth]
+        except (IndexError, TypeError):
+            known = ", ".join(layer.key for layer in self.layers) or "nothing"
+            raise NotThereError(f"There is no layer {given(key)}, number {given(nth)}; there are {known}.") from None
 
     def __getitem__(self, key: str) -> Field:
-        """Return the outermost field with that key, e.g. `frame["ip.ttl"]`."""
+        """Return the outermost field with that key, e.g. `frame["ip.ttl"]`; NotThereError if none has it."""
         for item in self.fields():
             if item.key == key:
                 return item
-        raise KeyError(key)
+        known = [item.key for item in self.fields()]
+        near = get_close_matches(str(key), known, n=1)
+        layers = ", ".join(layer.key for layer in self.layers)
+        hint = f"did you mean {near[0]!r}?" if near else f"the frame has the layers {layers or 'none'}."
+        raise NotThereError(f"There is no field {given(key)} here; {hint}")
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON-ready data: what `python -m coursekit dissect --json` prints for one frame."""

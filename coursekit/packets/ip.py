@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import accumulate
 
-from coursekit.errors import CourseError
+from coursekit.errors import CourseError, octets
 
 MAX_PACKET = 65_535
+IP_PACKET = "An IP packet is bytes, such as frame.data[14:] of an Ethernet frame"
 DF, MF, OFFSET = 0x4000, 0x2000, 0x1FFF
 
 
@@ -43,6 +44,7 @@ def forward(packet: bytes) -> bytes:
     The checksum is adjusted, not recomputed, as the kernel does (ip_decrease_ttl, RFC 1141), so that a wrong one
     stays wrong. Raises CourseError when the packet dies here, its TTL being 1 or 0.
     """
+    packet = octets(packet, IP_PACKET)
     header_length(packet)
     place = 8 if packet[0] >> 4 == 4 else 7
     if packet[place] <= 1:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 
+from coursekit.errors import octets
 from coursekit.packets import bgp_messages, checksum, icmp, internet, link, transport, vxlan
 from coursekit.packets.fields import Dissection
 from coursekit.packets.walk import Stop, Walk
@@ -57,13 +58,13 @@ _LINKS: dict[str | int, str] = {
 def dissect(
     frame: bytes, linktype: str | int = "ethernet", ports: Mapping[int, str] | None = None
 ) -> Dissection:
-    """Return the layers and fields of a frame; never raise, whatever the bytes are.
+    """Return the layers and fields of a frame; never raise, whatever the bytes are; CourseError for no bytes.
 
     `linktype` is what the frame starts with: "ethernet", "raw" (an IP packet), "linux_sll", "linux_sll2", "null",
     "bgp" (messages without the TCP segment around them), or libpcap's number. `ports` adds meanings to port numbers:
     {9999: "vxlan", 1790: "bgp"} and whatever else PORT_MEANINGS lists.
     """
-    walk = Walk(bytes(frame), ports or {})
+    walk = Walk(octets(frame), ports or {})
     step = _LINKS.get(linktype)
     headers = 0
     try:

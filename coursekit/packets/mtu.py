@@ -14,7 +14,7 @@ from scapy.layers.inet import ICMP, IP
 from scapy.layers.inet6 import ICMPv6EchoRequest, IPv6
 from scapy.packet import Raw
 
-from coursekit.errors import CourseError
+from coursekit.errors import CourseError, given
 from coursekit.packets.encapsulation import Encapsulation, encapsulate
 from coursekit.packets.ip import DF, MAX_PACKET, forward, fragment
 
@@ -90,10 +90,12 @@ def fate(
     is 0), so a second packet fares like the first.
     """
     for which, mtu in {"pod": pod_mtu, "tunnel": tunnel_mtu, "node": node_mtu, "path": path_mtu}.items():
-        if mtu is not None:
+        if mtu is not None or which in ("pod", "node"):
             _mtu(mtu, f"the {which}")
-    if not 28 <= size <= MAX_PACKET:
-        raise CourseError(f"An IP packet with an ICMP header has 28 to {MAX_PACKET} bytes; {size!r} was given.")
+    if not isinstance(size, int) or not 28 <= size <= MAX_PACKET:
+        raise CourseError(f"An IP packet with an ICMP header has 28 to {MAX_PACKET} bytes; {given(size)} was given.")
+    if path not in ("switch", "router"):
+        raise CourseError(f'What has the smallest MTU is a "switch" or a "router"; path={given(path)} was given.')
     if tunnel_mtu is None:
         tunnel_mtu = inner_mtu(node_mtu, encap, outer=outer)
     device = "the node's eth0" if encap.kind == "native" else "the tunnel device"
@@ -184,9 +186,10 @@ def _told(kind: Kind, size: int, inner: Sequence[int], outer: Sequence[int]) -> 
     }[kind]
 
 
-def _mtu(mtu: int, which: str) -> int:
+def _mtu(mtu: int | None, which: str) -> int:
     if not isinstance(mtu, int) or not MINIMUM <= mtu <= MAX_PACKET:
-        raise CourseError(f"The MTU of {which} is a number of bytes, {MINIMUM} to {MAX_PACKET}; {mtu!r} was given.")
+        limits = f"{MINIMUM} to {MAX_PACKET}"
+        raise CourseError(f"The MTU of {which} is a number of bytes, {limits}; {given(mtu)} was given.")
     return mtu
 
 
@@ -202,8 +205,8 @@ def _packet(size: int, df: bool) -> bytes:
 
 
 def _wrapped(inner: bytes, encap: Encapsulation, outer: Family, inner_vlan: bool) -> bytes:
-    if outer not in _NODES:
-        raise CourseError(f'The outer family is "ipv4" or "ipv6"; {outer!r} was given.')
+    if not isinstance(outer, str) or outer not in _NODES:
+        raise CourseError(f'The outer family is "ipv4" or "ipv6"; {given(outer)} was given.')
     source, target = _NODES[outer]
     return encapsulate(
         inner, encap, src=source, dst=target, ip_id=1, sport=40000, inner_eth_src=_MAC, inner_eth_dst=_MAC,

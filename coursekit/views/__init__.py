@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 # Before the verbs: importing a module binds its name here, and some verbs are called as their module is.
+from coursekit.errors import expect
 from coursekit.views.bgp import BgpView
 from coursekit.views.chain import LookupChain
 from coursekit.views.choice import choice_sheet, grid_sheet
@@ -22,6 +23,8 @@ from coursekit.views.sheet import Sheet
 from coursekit.views.table import TableView
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from coursekit.bgp.scenario import Scenario
     from coursekit.bgp.schedule import Schedule
     from coursekit.cluster.choice import Choice
@@ -30,7 +33,16 @@ if TYPE_CHECKING:
     from coursekit.cluster.path import Decision, Journey
     from coursekit.packets.capture import Frame
     from coursekit.packets.fields import Dissection
+    from coursekit.views.bgp_form import BgpForm
+    from coursekit.views.choice_form import ChoiceForm
     from coursekit.views.curves import Curve
+    from coursekit.views.forms import FaultForm, MtuForm, ProfileForm
+
+
+def _title(title: str) -> str:
+    """Return the title; CourseError where something else was given in its place, such as a look-up."""
+    expect(title, str, "A title is text")
+    return title
 
 
 def packet(
@@ -41,7 +53,7 @@ def packet(
 
     `linktype` says what bytes begin with ("ethernet", "raw" for an IP packet, …) where they do not tell by themselves.
     """
-    return PacketView(dissected(frame_or_dissection, linktype), title, ruler=ruler)
+    return PacketView(dissected(frame_or_dissection, linktype), _title(title), ruler=ruler)
 
 
 def diff(
@@ -58,17 +70,17 @@ def table(
 
     `marked` rows are pointed out.
     """
-    return TableView(rows, title, lookup=lookup, marked=marked)
+    return TableView(rows, _title(title), lookup=lookup, marked=marked)
 
 
 def journey(j: Journey, title: str = "") -> JourneyView:
     """Draw a packet's way through the cluster, stop by stop."""
-    return JourneyView(j, title)
+    return JourneyView(j, _title(title))
 
 
 def chain(j_or_decisions: Journey | Iterable[Decision], title: str = "") -> LookupChain:
     """Draw the look-ups that made the envelope, each with the row that answered and the header field it sets."""
-    return LookupChain(j_or_decisions, title)
+    return LookupChain(j_or_decisions, _title(title))
 
 
 def mtu(
@@ -80,7 +92,7 @@ def mtu(
     In place of a frame, (name, bytes) pairs do; those called "outer Ethernet …" are not counted, as on a link.
     """
     given = frame_or_dissection_or_layers
-    return MtuBar(given if isinstance(given, list | tuple) else dissected(given), link_mtu, title)
+    return MtuBar(given if isinstance(given, list | tuple) else dissected(given), link_mtu, _title(title))
 
 
 def bgp(
@@ -106,7 +118,7 @@ def curve(
     """
     from coursekit.views.curves import Curve
 
-    return Curve(series, x, y, title, formulas, log)
+    return Curve(series, x, y, _title(title), formulas, log)
 
 
 def sheet(
@@ -137,36 +149,52 @@ def grid(cluster: Cluster | str = "two-racks", title: str = "") -> Sheet:
     return grid_sheet(cluster, title)
 
 
-def explore_mtu(*args: Any, **options: Any) -> Any:
-    """Let the learner choose sizes and MTUs, and see what becomes of a packet."""
+def explore_mtu(cluster: Cluster | str | Path | None = None) -> MtuForm:
+    """Let the learner choose profile, MTUs and a ping's size, and see what becomes of the packet.
+
+    `cluster` is one, the name of a bundled one or the path of a .toml file; None is the chapter's.
+    """
     from coursekit.views.forms import explore_mtu
 
-    return explore_mtu(*args, **options)
+    return explore_mtu(cluster)
 
 
-def explore_fault(*args: Any, **options: Any) -> Any:
-    """Let the learner break the network in one place, and see how far a ping then gets."""
+def explore_fault(
+    cluster: Cluster | str | Path | None = None, source: str | None = None, target: str | None = None
+) -> FaultForm:
+    """Let the learner break the network in one place, and see how far a ping then gets.
+
+    `cluster` as in explore_mtu; `source` and `target` are pods, by default the first ones of two nodes.
+    """
     from coursekit.views.forms import explore_fault
 
-    return explore_fault(*args, **options)
+    return explore_fault(cluster, source, target)
 
 
-def explore_profile(*args: Any, **options: Any) -> Any:
-    """Let the learner choose how the cluster carries packets between nodes, and see the same ping under each."""
+def explore_profile(
+    cluster: Cluster | str | Path | None = None, source: str | None = None, target: str | None = None
+) -> ProfileForm:
+    """Let the learner choose how the cluster carries packets between nodes, and see the same ping under each.
+
+    `cluster` as in explore_mtu; `source` and `target` are pods, by default the first ones of two nodes.
+    """
     from coursekit.views.forms import explore_profile
 
-    return explore_profile(*args, **options)
+    return explore_profile(cluster, source, target)
 
 
-def explore_choice(*args: Any, **options: Any) -> Any:
+def explore_choice(card: str | None = None) -> ChoiceForm:
     """Let the learner answer questions about a network, or take a card, and see which modes remain and why."""
     from coursekit.views.choice_form import explore_choice
 
-    return explore_choice(*args, **options)
+    return explore_choice(card)
 
 
-def explore_bgp(*args: Any, **options: Any) -> Any:
-    """Let the learner choose who speaks BGP with whom and what fails, and watch routes spread step by step."""
+def explore_bgp(n: int = 3, cluster: Cluster | str | Path | None = None, profile: str = "rfc") -> BgpForm:
+    """Let the learner choose who speaks BGP with whom among n nodes and what fails, and watch routes spread.
+
+    `n` is 2 to 12; `cluster` as in explore_mtu; `profile` is whose BGP it is: "rfc", "bird", "frr" or "gobgp".
+    """
     from coursekit.views.bgp_form import explore_bgp
 
-    return explore_bgp(*args, **options)
+    return explore_bgp(n, cluster, profile)

@@ -66,7 +66,7 @@ Step = tuple[str, str, Decision]  # the capture point, which envelope ("inner", 
 
 
 def _plain(decisions: Iterable[Decision]) -> Iterator[Step]:
-    for decision in decisions:
+    for decision in decisions if isinstance(decisions, Iterable) else [decisions]:
         if not isinstance(decision, Decision):
             raise CourseError(
                 "A chain of look-ups is drawn from a journey or from its decisions; it was given "

@@ -8,7 +8,7 @@ from textwrap import wrap
 from typing import Any
 
 from coursekit.bgp import closed_forms
-from coursekit.errors import CourseError
+from coursekit.errors import CourseError, expect
 from coursekit.views.twin import View, escape
 
 PLOTLY = "application/vnd.plotly.v1+json"
@@ -37,6 +37,7 @@ class Curve(View):
         self, series: Mapping[str, Iterable[tuple[float, float]]], x: str = "", y: str = "", title: str = "",
         formulas: Mapping[str, str] | None = None, log: bool = False,
     ) -> None:  # fmt: skip
+        expect(series, Mapping, "A curve's series are a dict, such as {'VXLAN': [(84, 37.3), (1400, 3.4)]}")
         points = {str(name): _points(name, given) for name, given in series.items()}
         if not any(points.values()):
             raise CourseError("A curve needs a series with points, such as {'VXLAN': [(84, 37.3), (1400, 3.4)]}.")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from textwrap import wrap
 from typing import Any
 
+from coursekit.errors import CourseError, given
 from coursekit.packets.fields import Dissection, Field, Layer
 from coursekit.views.packet_data import layer_title
 from coursekit.views.twin import View, columns, count, depth_colour, escape
@@ -27,6 +28,8 @@ class PacketDiff(View):
         everything: bool = False,
     ) -> None:  # fmt: skip
         self.everything = everything
+        if not isinstance(labels, tuple | list) or [type(label) for label in labels] != [str, str]:
+            raise CourseError(f"labels are two words, such as ('before', 'after'); {given(labels)} was given.")
         self.data: dict[str, Any] = {
             "title": title, "labels": list(labels), "sizes": [len(a.data), len(b.data)],
             "layers": [_layer(one, other) for one, other in align(a.layers, b.layers)], "same": a.data == b.data,

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from coursekit.errors import CourseError
+from coursekit.errors import octets
+from coursekit.packets.capture import Frame
 from coursekit.packets.fields import Dissection
 from coursekit.packets.layout import dissect
+
+_EXPECTED = "A frame is bytes, a captured frame, a packet or a dissection"
 
 
 def dissected(frame: Any, linktype: str | int | None = None) -> Dissection:
@@ -16,17 +19,9 @@ def dissected(frame: Any, linktype: str | int | None = None) -> Dissection:
     """
     if isinstance(frame, Dissection):
         return frame
-    data = getattr(frame, "data", frame)
-    if not isinstance(data, bytes | bytearray | memoryview):
-        try:
-            data = bytes(data) if hasattr(data, "__bytes__") else None  # a scapy packet builds itself
-        except Exception as error:  # whatever is wrong in a learner's packet, scapy raises as it likes
-            raise CourseError(f"This packet cannot be built into bytes: {error}. Give it valid field values.") from None
-    if data is None:
-        given = type(frame).__name__
-        raise CourseError(f"A frame is bytes, a captured frame, a packet or a dissection; {given} was given.")
+    data = octets(frame.data if isinstance(frame, Frame) else frame, _EXPECTED)
     begins = getattr(frame, "dlt", None) if linktype is None else linktype
-    return dissect(bytes(data), _look(bytes(data)) if begins is None else begins)
+    return dissect(data, _look(data) if begins is None else begins)
 
 
 def _look(frame: bytes) -> str:

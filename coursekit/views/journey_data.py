@@ -8,6 +8,7 @@ from typing import Any
 
 from coursekit.cluster.path import Decision, Journey, Stop
 from coursekit.cluster.prints import packet_at, ping_line
+from coursekit.errors import expect
 from coursekit.packets.fields import Dissection, Layer
 from coursekit.packets.layout import dissect
 from coursekit.views.twin import count
@@ -18,6 +19,7 @@ _SHORT = {"eth": "Eth", "vlan": "VLAN", "ip": "IPv4", "ipv6": "IPv6", "icmp": "I
 
 def journey_data(journey: Journey, title: str) -> dict[str, Any]:
     """Return the JSON-ready data of a JourneyView; stops are numbered from 1, in order."""
+    expect(journey, Journey, 'A journey is what ping(network, "podA", "podB") returns')
     replies = [reply for reply in (journey.reply, *journey.others) if reply is not None]
     return {
         "title": title or _title(journey), "stops": _stops(journey.stops), "total": len(journey.stops),

@@ -9,7 +9,7 @@ from typing import Any
 from coursekit.bgp import birdc
 from coursekit.cluster.lookup import Lookup, prefix_bits
 from coursekit.cluster.tables import FdbEntry, HostAddress, Link, Neighbour, Route
-from coursekit.errors import CourseError
+from coursekit.errors import CourseError, expect
 from coursekit.views.bits import bits_data, bits_html, bits_text
 from coursekit.views.twin import View, columns, escape, left, tag
 
@@ -38,6 +38,8 @@ class TableView(View):
     def __init__(
         self, rows: Iterable[Any], title: str = "", *, lookup: Lookup[Any] | None = None, marked: Iterable[Any] = ()
     ) -> None:
+        expect(rows, Iterable, "A table is drawn from rows, such as tables(cluster)['node1'].routes")
+        expect(lookup, Lookup | None, "The lookup is what lookup(rows, '10.244.1.7') returns")
         listed = list(rows)
         kind = _kind(listed, lookup)
         pointed = list(marked)

@@ -59,7 +59,7 @@ def test_link_types() -> None:
 
 def test_what_is_no_frame() -> None:
     """A verb refuses what is no frame by name."""
-    with pytest.raises(CourseError, match="int was given"):
+    with pytest.raises(CourseError, match="7 was given"):
         views.packet(7)  # type: ignore[arg-type]
     with pytest.raises(CourseError, match="cannot be built"):
         views.packet(IP(options=[object()]))

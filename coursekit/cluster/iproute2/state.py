@@ -28,7 +28,7 @@ from coursekit.cluster.iproute2.neighbours import (
 )
 from coursekit.cluster.iproute2.routes import format_routes, parse_routes, routes_from_json, routes_to_json
 from coursekit.cluster.tables import HostTables
-from coursekit.errors import CourseError
+from coursekit.errors import CourseError, Named
 
 # JSON section -> the command whose output it holds, as a heading of the text form
 COMMANDS = {
@@ -126,7 +126,7 @@ def parse_state_json(data: str | bytes | Mapping[str, Any]) -> dict[str, HostTab
             raise CourseError(f"This is not JSON ({error}); the output of `ip -j` was expected.") from None
     if not isinstance(data, Mapping) or not all(isinstance(host, Mapping) for host in data.values()):
         raise CourseError("A JSON object {host: {link, addr, route, …}} was expected, as in a recording's state.json.")
-    return {host: _from_json(host, found) for host, found in data.items()}
+    return Named("host", {host: _from_json(host, found) for host, found in data.items()})
 
 
 def _first_wins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
