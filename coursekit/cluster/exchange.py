@@ -33,6 +33,7 @@ _CONNECT_ERRORS = {
     icmp.NET_UNREACHABLE: "Network is unreachable",
     icmp.HOST_UNREACHABLE: "No route to host",
     icmp.FILTERED: "No route to host",
+    icmp.TIME_EXCEEDED: "No route to host",
     icmp.PORT_UNREACHABLE: "Connection refused",
     icmp.PROTOCOL_UNREACHABLE: "Protocol not available",
 }

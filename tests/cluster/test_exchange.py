@@ -91,12 +91,14 @@ def test_no_connection(name: str, options: dict[str, str], error: str, last_seen
 
 
 def test_what_connect_is_told() -> None:
-    """A patient client hears of a vain ARP, a pod without routes of that, and a closed port resets."""
+    """A client hears of a vain ARP if it is patient, of a route that it lacks, and of a loop that ends its SYN."""
     assert get(apply(LAB, "missing-neighbour"), "podA", "podB", patience=4).error == "No route to host"
     assert get(LAB.change("podA", {"routes": ()}), "podA", "podB").error == "Network is unreachable"
     assert get(LAB, "podA", "192.168.1.99", patience=4).error == "No route to host"
     unroutable = network(load("lab").with_profile("none", masquerade="all"))
     assert get(unroutable, "podA", "podB").error == "Network is unreachable"
+    looping = apply(network(load("two-racks").with_profile("calico-bgp", bgp="tor")), "mesh-left-on")
+    assert get(looping, "podA", "podC").error == "No route to host"
 
 
 def test_masqueraded_exchanges_complete() -> None:

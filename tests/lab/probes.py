@@ -173,7 +173,15 @@ def _last_of(live: Live, told: exchange.Exchange) -> str:
     if mark is None:
         return ""
     inner = mark.data[14 + 20 : 14 + 20 + 16]  # TCP's ports, numbers, flags and window: unchanged on the way
-    return next((f.point for f in reversed(live.kept) if inner in f.data and not _is_error(f)), "")
+    frames = [f for f in live.kept if not _is_error(f)]
+    pieces = {_packet_of(f) for f in frames if inner in f.data and f.packet and f.packet.is_fragment}
+    return next((f.point for f in reversed(frames) if inner in f.data or _packet_of(f) in pieces), "")
+
+
+def _packet_of(frame: Frame) -> tuple[object, ...]:
+    """What fragments of one packet have in common."""
+    packet = frame.packet
+    return (packet.src, packet.dst, packet.ip_id, packet.protocol) if packet is not None else ()
 
 
 def _is_error(frame: Frame) -> bool:
