@@ -188,9 +188,10 @@ def _deliver(talk: _Talk, sender: str, receiver: str, to: Address, data: bytes, 
                 continue
             have[start] = stop
             talk.send(receiver, "A", ack, 1 + _in_order(have))
+        before = talk.world.network.path_mtus
         talk.told()
         narrower = min(mss, talk.room(sender, to)) - TIMESTAMPS
-        if missing in lost and narrower >= limit:  # sent again, it will fare no better
+        if missing in lost and talk.world.network.path_mtus == before:  # sent again, it will fare no better
             return missing, lost[missing]
         limit = min(limit, narrower)
     return missing, None

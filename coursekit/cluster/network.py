@@ -152,9 +152,12 @@ class Network:
         return replace(self, hosts=MappingProxyType({**self.hosts, name: changed}))
 
     def after(self, journey: Journey) -> Network:
-        """Return the network as the journey leaves it: hosts remember the path MTUs that they were told."""
-        learned = {(p.host, p.destination): p.mtu for p in journey.learned}
-        return replace(self, path_mtus=MappingProxyType({**self.path_mtus, **learned}))
+        """Return the network as the journey leaves it: hosts remember the smallest path MTU that they were told."""
+        known = dict(self.path_mtus)
+        for path in journey.learned:  # __ip_rt_update_pmtu
+            key = path.host, path.destination
+            known[key] = min(path.mtu, known.get(key, path.mtu))
+        return replace(self, path_mtus=MappingProxyType(known))
 
 
 _ROWS: Mapping[str, type] = {

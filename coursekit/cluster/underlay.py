@@ -80,7 +80,7 @@ def _router(cluster: Cluster, router: Router, hosts: Mapping[str, Host]) -> None
             host.address(near, _on(segment, address), brd=True)
             _plug(cluster, segment, hosts, port, f"{router.name}:{near}", segment.mtu, address)
     if router.uplink is not None:
-        host.link("wan0", 1500, mac=readable_mac(router.uplink.ip))
+        host.link("wan0", 1500, kind="veth", mac=readable_mac(router.uplink.ip))
         host.address("wan0", router.uplink, brd=True)
     if router.default_gateway is not None:
         device = _device_towards(host, router.default_gateway)

@@ -42,8 +42,8 @@ def scripts(
 
 def uplinks(network: Network) -> list[tuple[str, Link]]:
     """Return the devices that lead out of the cluster, with their hosts: cables whose other end is nobody's."""
-    linked = [(name, link) for name, host in network.hosts.items() for link in host.tables.links]
-    return [(name, link) for name, link in linked if link.kind == "" and link.name != "lo"]
+    cables = [(name, li) for name, host in network.hosts.items() for li in host.tables.links if li.kind == "veth"]
+    return [(name, link) for name, link in cables if f"{name}:{link.name}" not in network.cables]
 
 
 def _far(host: str) -> str:
@@ -91,7 +91,9 @@ def _make(host: str, link: Link, network: Network, numbered: bool) -> Iterator[s
         return f"{one.name}{index} mtu {one.mtu} address {one.mac}"
 
     head = f"link add {words(link)} type"
-    if link.kind == "veth":
+    if link.kind == "veth" and f"{host}:{link.name}" not in network.cables:
+        yield f"{head} veth peer name {_far(host)} netns {OUTSIDE}"
+    elif link.kind == "veth":
         there = network.cables[f"{host}:{link.name}"]
         other, _, device = there.partition(":")
         if there > f"{host}:{link.name}":
@@ -101,8 +103,6 @@ def _make(host: str, link: Link, network: Network, numbered: bool) -> Iterator[s
         yield f"{head} bridge stp_state 0 mcast_snooping 0"
     elif link.kind == "vxlan":
         yield f"{head} vxlan {vxlan_words(link.info)}"
-    elif link.kind == "" and link.name != "lo":
-        yield f"{head} veth peer name {_far(host)} netns {OUTSIDE}"
 
 
 def settings(host: Host) -> dict[str, str]:

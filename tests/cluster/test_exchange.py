@@ -9,7 +9,7 @@ from scapy.layers.inet import TCP
 
 from coursekit.cluster.exchange import get
 from coursekit.cluster.faults import apply, fault
-from coursekit.cluster.model import load
+from coursekit.cluster.model import Cluster, load
 from coursekit.cluster.network import network
 from coursekit.errors import CourseError
 from tests.cluster.evidence import Evidence, packet_of
@@ -99,6 +99,24 @@ def test_what_connect_is_told() -> None:
     assert get(unroutable, "podA", "podB").error == "Network is unreachable"
     looping = apply(network(load("two-racks").with_profile("calico-bgp", bgp="tor")), "mesh-left-on")
     assert get(looping, "podA", "podC").error == "No route to host"
+
+
+@pytest.mark.parametrize(
+    ("profile", "options", "last_seen"),
+    [("calico-ipip", {}, ""), ("flannel-vxlan", {}, ""), ("flannel-vxlan", {"df": "inherit"}, "node2:flannel.1")],
+)
+def test_a_narrow_way_between_routers(profile: str, options: dict[str, str], last_seen: str) -> None:
+    """A node learns what the core takes; IPIP tells the pod, VXLAN with DF nobody: seen in the lab."""
+    racks = [{"name": f"r{i}", "subnet": f"10.{i}.0.0/24", "gateway": f"10.{i}.0.1"} for i in (1, 2)]
+    ends = [{"address": f"10.{i}.0.11", "block": f"10.244.{i}.0/24", "name": f"node{i}"} for i in (1, 2)]
+    model = network(Cluster.from_dict({
+        "segments": [*racks, {"name": "core", "subnet": "10.255.0.0/29", "mtu": 1280}], "nodes": ends,
+        "routers": [{"name": f"t{i}", "addresses": [f"10.{i}.0.1", f"10.255.0.{i}"]} for i in (1, 2)],
+        "pods": [{"name": f"pod{i}", "address": f"10.244.{i}.5"} for i in (1, 2)],
+        "profile": {"name": profile, **options},
+    }))  # fmt: skip
+    exchange = get(model, "pod1", "pod2", 12106)
+    assert (exchange.complete, exchange.last_seen) == (not last_seen, last_seen)
 
 
 def test_masqueraded_exchanges_complete() -> None:

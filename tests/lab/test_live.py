@@ -126,7 +126,7 @@ def test_an_odd_cluster_is_built_to_the_row() -> None:
             for link in ours.links:
                 found = theirs.link(link.name)
                 assert found is not None, link.name
-                for key in ("mtu", "mac", "master", "ifindex", "peer"):
+                for key in ("mtu", "mac", "kind", "master", "ifindex", "peer"):
                     assert getattr(found, key) == getattr(link, key), (name, link.name, key)
                 assert set(link.flags) - {"MULTICAST"} == set(found.flags) - {"MULTICAST"}, (name, link.name)
                 assert {key: found.info.get(key) for key in link.info} == link.info
