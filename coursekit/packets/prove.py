@@ -233,7 +233,10 @@ def _notes(
     if not packets:
         notes.append(f"{inside.path.name} holds no whole IP packet, so there is nothing to rebuild.")
     elif matches and not coming:
-        notes.append("All packets that both captures show leave the tunnel here; those that enter it were expected.")
+        notes.append(
+            "All packets that both captures show leave the tunnel here; those that enter it were expected. On the "
+            "tunnel device itself their times tell: where clocks differ, say --src ADDRESS, the node that encapsulates."
+        )
     elif not matches:
         others = [kind for kind in ENVELOPE if kind != encap.kind and match(packets, outside.frames, kind)]
         carried = {"vxlan": "in VXLAN", "ipip": "in IPIP", "native": "as they are"}

@@ -367,6 +367,17 @@ def test_cut_and_foreign_frames() -> None:
     assert "leave the tunnel" in leaving.notes[0]
 
 
+def test_clocks_that_differ() -> None:
+    """At the device, one direction only, the inside clock ahead: the note names the option that proves it."""
+    one, other = recorded("flannel-vxlan", "node1-flannel.1", "node1-eth0")
+    asked = one.filter("icmp[icmptype] == icmp-echo")
+    late = replace(asked, frames=tuple(replace(f, time_ns=f.time_ns + 10**12) for f in asked.frames))
+    assert prove(asked, other, VXLAN).proved
+    lost = prove(late, other, VXLAN)
+    assert (lost.compared, "where clocks differ, say --src ADDRESS" in lost.notes[0]) == (0, True)
+    assert prove(late, other, VXLAN, src="192.168.1.10").proved
+
+
 def test_padding_is_no_difference() -> None:
     """Zeros with which a card fills up a short native frame do not count; other bytes there are a difference."""
     data = packet("10.9.2.7", 1, 4)
