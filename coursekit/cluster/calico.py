@@ -58,6 +58,16 @@ def tunnel_address(node: Node) -> IPv4Address:
     return node.tunnel_address or node.blocks[0][0]
 
 
+def veth_name(pod: str) -> str:
+    """Return the host end of a pod's veth: cali + its name, readable; where that is too long, what Calico calls it.
+
+    Calico always takes 11 hex digits of the SHA-1 of "namespace.pod" (libcalico-go, VethNameForWorkload). A name with
+    a dot is "pod.namespace" here, one without is in `default`.
+    """
+    name, _, namespace = pod.rpartition(".") if "." in pod else (pod, "", "default")
+    return device_name("cali", pod, f"{namespace}.{name}")
+
+
 def _tunnel(cluster: Cluster, node: Node, host: Host) -> None:
     if cluster.profile.kind == "vxlan":
         vxlan_device(cluster, node, tunnel_address(node), vtep_mac(node), host)
@@ -70,7 +80,7 @@ def _tunnel(cluster: Cluster, node: Node, host: Host) -> None:
 
 def _pod(cluster: Cluster, node: Node, pod: Pod, hosts: Mapping[str, Host]) -> None:
     host, inside = hosts[node.name], hosts[pod.name]
-    port, mtu = device_name("cali", pod.name), pod.mtu or pod_mtu(cluster, node)
+    port, mtu = veth_name(pod.name), pod.mtu or pod_mtu(cluster, node)
     host.link(port, mtu, kind="veth", mac=VETH_MAC, peer=f"{pod.name}:eth0")
     host.route(pod.address, dev=port, scope="link", metric=_metric(cluster))
     inside.link("eth0", mtu, kind="veth", mac=pod.mac or readable_mac(pod.address), peer=f"{node.name}:{port}")

@@ -18,10 +18,13 @@ from coursekit.cluster.tables import Address, FdbEntry, Interface
 _IFNAMSIZ = 15  # characters that fit in a device name
 
 
-def device_name(prefix: str, name: str) -> str:
-    """Return prefix + name, or prefix + 11 hex digits of its SHA-1 where that is longer than a device name may be."""
+def device_name(prefix: str, name: str, hashed: str = "") -> str:
+    """Return prefix + name, or where that is longer than a device name may be, prefix + 11 hex digits of a SHA-1.
+
+    It is the SHA-1 of `hashed`, or of the name.
+    """
     digits = _IFNAMSIZ - len(prefix)
-    return prefix + (name if len(name) <= digits else sha1(name.encode()).hexdigest()[: min(11, digits)])
+    return prefix + (name if len(name) <= digits else sha1((hashed or name).encode()).hexdigest()[: min(11, digits)])
 
 
 def bridge_name(cluster: Cluster, segment: Segment) -> str:

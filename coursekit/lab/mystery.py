@@ -19,6 +19,7 @@ from coursekit.cluster.network import Network, network
 from coursekit.cluster.path import Journey
 from coursekit.cluster.prints import packet_at, ping_line
 from coursekit.cluster.tables import HostTables, Link
+from coursekit.errors import CourseError
 from coursekit.lab.replay import TAKES
 from coursekit.lab.results import Get, Ping, Traceroute
 from coursekit.lab.session import Net, Session, evidence
@@ -40,6 +41,8 @@ def mystery(session: Session, seed: int = 0) -> Case:
 
     In a replay the fault is one that was recorded, so that what is shown was captured.
     """
+    if not isinstance(session, Session):
+        raise CourseError(f"Something is broken in a session, as in mystery(s, seed=7); {session!r} was given.")
     draw = random.Random(f"mystery {seed}")
     known = dict.fromkeys((take.cluster, take.profile, take.faults[0]) for take in TAKES if take.faults)
     cluster, profile, name = draw.choice([*known])
@@ -88,7 +91,7 @@ class Case:
         guess = faults.apply(self._sound, faults.fault(name, **options))
         real = self._net.network()
         for said in chain(_symptoms(self._net.cluster, guess, real), _rows(self._sound, guess, real)):
-            return Judgement(False, f"{name} does not explain it: {said}")
+            return Judgement(False, f"{name} does not explain it:{said}")
         return Judgement(True, f"{name} explains everything: each symptom, and each row that is not as it should be.")
 
     def reveal(self) -> str:
@@ -109,7 +112,7 @@ def _symptoms(cluster: Any, guess: Network, real: Network) -> Iterator[str]:
             expected, seen = (ping(n, src, dst, size, df) for n in (guess, real))
             if _fate(expected) != _fate(seen):
                 how = f"ping -s {size}" + {True: " -M do", False: " -M dont", None: ""}[df]
-                yield f"from {src}, {how} would give {_words(expected)}; here it gives {_words(seen)}."
+                yield f"\n   from {src}, {how} would give {_words(expected)};\n   here it gives {_words(seen)}."
 
 
 def _fate(journey: Journey) -> tuple[object, ...]:
@@ -131,9 +134,9 @@ def _rows(sound: Network, guess: Network, real: Network) -> Iterator[str]:
     for name in sound.hosts:
         before, wanted, found = (_lines(n.host(name).tables) for n in (sound, guess, real))
         for row in sorted((before & found) - wanted):
-            yield f"{name} would not have “{row}”, and it has."
+            yield f" {name} would not have “{row}”, and it has."
         for row in sorted((before & wanted) - found):
-            yield f"{name} no longer has “{row}”, and that would leave it alone."
+            yield f" {name} no longer has “{row}”, and that would leave it alone."
 
 
 def _lines(tables: HostTables) -> set[str]:

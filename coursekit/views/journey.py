@@ -19,8 +19,8 @@ class JourneyView(View):
     kind = "journey"
 
     def __init__(self, journey: Journey, title: str = "") -> None:
-        self.journey = journey
-        self.data = journey_data(journey, title)
+        self.journey = getattr(journey, "journey", journey)  # a lab's ping brings the way of its first request
+        self.data = journey_data(self.journey, title)
 
     def alive(self) -> Mapping[str, Any]:
         """Return the frame of each stop as a figure; stops with the same frame share one."""

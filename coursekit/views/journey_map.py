@@ -8,7 +8,7 @@ from typing import Any
 from coursekit.views.twin import BAD, DEPTHS, GOOD, QUIET, count, escape, picture
 
 _CHIP, _HIGH, _ROW, _GAP, _TOP = 96, 26, 50, 24, 34  # sizes in pixels: chip, its height, row, between hosts, header
-_LETTER = 8  # pixels that a letter of a host's name takes, at most
+_LETTER = 9  # pixels that a letter of a host's name takes, at most
 _SHEET = (
     "text{font:12px sans-serif;fill:#1a1a1a}.h{font-weight:bold;font-size:13px}.h,.m{text-anchor:middle}"
     ".b{fill:#f6f6f6;stroke:#c4c4c4}"
@@ -117,7 +117,7 @@ class Map:
             label = ",".join(map(str, numbers)) if len(numbers) < 3 else f"{numbers[0]}…{numbers[-1]}"
             wide = 10 + 7 * len(label)
             left = x - _CHIP // 2
-            name = device if len(device) < 12 else device[:10] + "…"
+            name = device if len(device) <= 12 else device[:8] + "…"
             drawn.append(
                 f'<rect class="c" x="{left}" y="{y - 13}" width="{_CHIP}" height="{_HIGH}" rx="4"/>'
                 f'<rect class="n" x="{left}" y="{y - 13}" width="{wide}" height="{_HIGH}" rx="4"/>'

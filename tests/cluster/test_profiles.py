@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from coursekit.cluster.calico import veth_name
 from coursekit.cluster.iproute2 import format_routes, parse_state_json
 from coursekit.cluster.model import Cluster, load
 from coursekit.cluster.profiles import tables
 from coursekit.cluster.tables import HostTables, Link, Route
+from coursekit.cluster.underlay import device_name
 from coursekit.paths import data_dir
 
 # recording, bundled cluster, profile, options
@@ -143,7 +145,7 @@ def test_minikube_as_documented() -> None:
     assert format_routes(found["minikube"].routes) == (
         "default via 192.168.49.1 dev eth0 \n"
         "blackhole 10.244.120.64/26 proto bird \n"
-        "10.244.120.66 dev calipod-a scope link \n"
+        "10.244.120.66 dev cali3f3fb1f55c9 scope link \n"
         "10.244.205.192/26 via 192.168.49.3 dev tunl0 proto bird onlink \n"
         "192.168.49.0/24 dev eth0 proto kernel scope link src 192.168.49.2 \n"
     )
@@ -156,17 +158,17 @@ VERSIONS = [
     (
         "3.31",
         "10.244.205.192/26 via 192.168.49.3 dev tunl0 proto bird onlink",
-        "10.244.120.66 dev calipod-a scope link",
+        "10.244.120.66 dev cali3f3fb1f55c9 scope link",
     ),
     (
         "3.32",
         "10.244.205.192/26 via 192.168.49.3 dev tunl0 proto bird metric 1024 onlink",
-        "10.244.120.66 dev calipod-a scope link metric 1024",
+        "10.244.120.66 dev cali3f3fb1f55c9 scope link metric 1024",
     ),
     (
         "3.33",
         "10.244.205.192/26 via 192.168.49.3 dev tunl0 proto 80 onlink mtu 1480",
-        "10.244.120.66 dev calipod-a scope link metric 1024",
+        "10.244.120.66 dev cali3f3fb1f55c9 scope link metric 1024",
     ),
 ]
 
@@ -306,10 +308,12 @@ def test_routers_reach_racks_behind_other_routers() -> None:
 
 
 def test_long_pod_names_fit_a_device_name() -> None:
-    """A host-side veth is called after its pod, or after a hash of it where 15 characters are not enough."""
+    """A veth is called after its pod; where 15 characters are not enough, after a hash, in Calico the one it takes."""
     cluster = load("lab")
     named = replace(cluster, pods=(replace(cluster.pods[0], name="coredns-5dd5756b68-x2x9k"), cluster.pods[1]))
-    for profile, prefix in (("flannel-vxlan", "veth"), ("calico-ipip", "cali")):
-        names = [link.name for link in tables(named.with_profile(profile))["node1"].links]
-        port = next(name for name in names if name.startswith(prefix))
-        assert len(port) == 15
+    for profile, port in (("flannel-vxlan", "veth606fcb56262"), ("calico-ipip", "cali2ccc99ef957")):
+        assert port in [link.name for link in tables(named.with_profile(profile))["node1"].links]
+    found = [veth_name(pod) for pod in ("podA", "pod-on-node1", "pod-on-node1.default", "pod-on-node1.kube-system")]
+    assert found == ["calipodA", "cali3f3fb1f55c9", "cali3f3fb1f55c9", "cali5435b10b05b"]
+    # Calico's own test (libcalico-go, conversion_test.go): pod podA of namespace default is cali7f94ce7c295.
+    assert device_name("cali", "too-long-for-it", "default.podA") == "cali7f94ce7c295"

@@ -17,7 +17,7 @@ from coursekit.lab.minikube.kube_lab import KubeLab
 from coursekit.lab.recording import recording
 from tests.lab import documented
 
-HOSTS = {"minikube": "node1", "minikube-m02": "node2", "pod-a": "podA", "pod-b": "podB"}
+HOSTS = {"minikube": "node1", "minikube-m02": "node2", "pod-on-node1": "podA", "pod-on-node2": "podB"}
 WIDE = "NAMESPACE NAME READY STATUS RESTARTS AGE IP NODE NOMINATED-NODE\n"
 
 
@@ -40,7 +40,7 @@ def install(folder: Path, *, pods: bool = True, context: str = "minikube") -> No
     )
     (folder / "pods-before").write_text(WIDE + daemons)
     made = "".join(f"default {n} 1/1 Running 0 9s {p.address} {m} <none>\n" for n, p, m in
-                   zip(("pod-a", "pod-b"), lab.pods, ("minikube", "minikube-m02"), strict=True))  # fmt: skip
+                   zip([*HOSTS][2:], lab.pods, [*HOSTS][:2], strict=True))  # fmt: skip
     made += "".join(f"default on-{name} 1/1 Running 0 9s {node.address} {name} <none>\n" for name, node in
                     zip(("minikube", "minikube-m02"), lab.nodes, strict=True))  # fmt: skip
     (folder / "pods-after").write_text(WIDE + daemons + made)

@@ -62,7 +62,7 @@ def test_every_command_of_the_lab_has_its_part() -> None:
     assert "# … and 3 pods more: script() has all\nEOF" in shown["pods"]
     assert one.script().count("kind: Pod") == 4
     assert "tcpdump -ni eth0 -c 5 'udp port 8472'" in shown["envelope"]
-    assert "# The same on minikube-m02, poda, podb." in shown["tables"]
+    assert "# The same on minikube-m02, pod-on-node1, pod-on-node2." in shown["tables"]
     assert "minikube delete" in shown["end"]
     assert shown["mode"] == "# flannel needs no command here.", "it has no pools"
     with pytest.raises(CourseError, match=r"no part 'stop'; there are start, pods, reach"):
@@ -101,7 +101,7 @@ def test_a_live_cluster_is_asked_and_driven(kubectl: Path) -> None:
     told = recording("calico-ipip").tables()
     assert one.tables("minikube").routes == told["node1"].routes
     assert [node.name for node in one.cluster.nodes] == ["minikube", "minikube-m02"]
-    journey = one.ping("pod-a", "pod-b")
+    journey = one.ping("pod-on-node1", "pod-on-node2")
     model = ping(network(load_cluster("lab").with_profile("calico-ipip")), "podA", "podB")
     assert [len(f) for f in journey.frames_at("minikube:eth0")] == [len(f) for f in model.frames_at("node1:eth0")] != []
     assert journey.frames_at("minikube:eth0")[0][23] == 4
@@ -117,7 +117,7 @@ def test_a_live_cluster_is_asked_and_driven(kubectl: Path) -> None:
     assert "#minikube delete" not in one.script(), "nobody started this cluster here"
     again = one.ask("tables")
     assert len(again.answers) == 4
-    assert one.tables("pod-a").routes == told["podA"].routes, "read twice, held once"
+    assert one.tables("pod-on-node1").routes == told["podA"].routes, "read twice, held once"
 
 
 def test_pasted_outputs_go_before_a_cluster_that_answers(kubectl: Path) -> None:
@@ -172,9 +172,9 @@ def test_a_lab_needs_as_many_nodes_as_are_described(kubectl: Path) -> None:
 def test_what_fails_is_shown_and_ends_it(kubectl: Path) -> None:
     """A command that fails shows its complaint, and those after it are not run."""
     one = KubeLab(live=True)
-    (kubectl / "kubectl").write_text("#!/bin/sh\necho 'pods \"pod-a\" not found' >&2; exit 1\n")
+    (kubectl / "kubectl").write_text("#!/bin/sh\necho 'pods \"pod-on-node1\" not found' >&2; exit 1\n")
     first, *others = one.ask("reach").answers
-    assert (first.evidence, "pods \"pod-a\" not found" in first.text) == ("failed", True)
+    assert (first.evidence, "pods \"pod-on-node1\" not found" in first.text) == ("failed", True)
     assert [a.evidence for a in others] == ["not run"] * 2
     (kubectl / "kubectl").write_text("#!/bin/sh\necho '{\"kind\": \"Other\"}'\n")
     assert '{"kind": "Other"}' in repr(one.ask("mode")), "what cannot be read is shown as it is"
@@ -188,7 +188,7 @@ def test_another_context_is_asked_by_its_name(tmp_path: Path, monkeypatch: pytes
     assert reached(name) == (True, f"context {name} answers, 2 nodes")
     one = session("minikube", context=name).minikube()
     one.ask("tables")
-    assert one.ping("pod-a", "pod-b").outcome.kind == "delivered"
+    assert one.ping("pod-on-node1", "pod-on-node2").outcome.kind == "delivered"
     assert all(line.startswith(f"--context {name} ") for line in (tmp_path / "log").read_text().splitlines())
 
 

@@ -376,7 +376,7 @@ def test_minikube_with_calico_becomes_the_bundled_cluster() -> None:
         told.pod_network,
     )
     assert found.segments[0].gateway == ip_address("192.168.49.1")
-    for one, other in (("pod-a", "pod-b"), ("pod-b", "pod-a")):
+    for one, other in (("pod-on-node1", "pod-on-node2"), ("pod-on-node2", "pod-on-node1")):
         mine, theirs = (journey.ping(network(c), one, other) for c in (found, told))
         assert mine.frames_at("minikube:eth0") == theirs.frames_at("minikube:eth0") != []
 

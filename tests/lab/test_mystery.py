@@ -41,10 +41,11 @@ def test_only_the_fault_itself_explains_everything(seed: int) -> None:
     said = {name: one.diagnose(name) for name in one.suspects}
 
     assert [name for name, judgement in said.items() if judgement.right] == [hidden(one)]
+    assert any(";\n   here it gives" in str(judgement) for judgement in said.values()), "a line for each"
     for name, judgement in said.items():
         if not judgement.right:
-            assert str(judgement).startswith(f"{name} does not explain it: ")
-            would, _, does = str(judgement).partition("; here it gives ")
+            assert str(judgement).startswith(f"{name} does not explain it:")
+            would, _, does = str(judgement).partition(";\n   here it gives ")
             assert not does or would.rpartition("would give ")[2] + "." != does
 
 

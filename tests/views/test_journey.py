@@ -21,6 +21,7 @@ from coursekit.cluster.path import Journey, Outcome, Stop
 from coursekit.cluster.probes import Probe, udp_probe
 from coursekit.cluster.tables import Route
 from coursekit.lab.minikube import KubeLab
+from coursekit.lab.session import Session
 from coursekit.views.journey import JourneyView
 from tests.views.markup import Element, offences, read, sanitised
 
@@ -101,6 +102,12 @@ def test_both_twins_tell_the_outcome(journey: Journey) -> None:
     assert [image.attributes["alt"].endswith(f"End: {word}.") for image in pictures] == [True] * bool(journey.stops)
 
 
+def test_what_a_lab_returns_is_drawn() -> None:
+    """A ping of a lab, live or replayed, draws the way of its first request, as the model's does."""
+    asked = Session("replay", "").up("lab", "flannel-vxlan").ping("podA", "podB", count=2)
+    assert JourneyView(asked).text() == JourneyView(asked.journey).text()  # type: ignore[arg-type]
+
+
 def test_long_names_stay_in_their_boxes() -> None:
     """Names that Kubernetes makes up are cut in the middle, to the width of their box; others stay whole."""
     one = KubeLab()
@@ -109,8 +116,11 @@ def test_long_names_stay_in_their_boxes() -> None:
     boxes = [int(box.get("width", "0")) for box in svg.iter(f"{space}rect") if box.get("class") == "b"]
     names = [text.text or "" for text in svg.iter(f"{space}text") if text.get("class") == "h"]
 
-    assert names == ["pingtes…-b5z78", "ip-172-…37-123", "router, as a switch", "ip-172-…40-217", "pingtes…-jmzq6"]
-    assert all(len(name) * 8 <= box for name, box in zip(names, boxes, strict=True))
+    chips = [text.text or "" for text in svg.iter(f"{space}text") if text.get("class") is None]
+
+    assert names == ["pingte…b5z78", "ip-172…7-123", "router, as a switch", "ip-172…0-217", "pingte…jmzq6"]
+    assert all(len(name) * 9 <= box for name, box in zip(names, boxes, strict=True))
+    assert chips == ["eth0", "cali5b30…", "eth0", "sw1", "sw2", "eth0", "calib261…", "eth0"]
     assert "podA" in svg_of(JourneyView(PING).figure())
 
 

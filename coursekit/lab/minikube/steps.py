@@ -101,6 +101,8 @@ def _described(cluster: Cluster | str) -> tuple[str, Cluster]:
         if cni not in _CNIS:
             raise CourseError(f"No CNI {cluster!r} here{suggestion(cluster, _CNIS)}; there are {', '.join(_CNIS)}.")
         described = load(_CNIS[cni][3]).with_profile(_CNIS[cni][2])
+        named = tuple(replace(pod, name=f"pod-on-node{i}") for i, pod in enumerate(described.pods, 1))
+        described = replace(described, pods=named)
     else:
         described, name = cluster, cluster.profile.name
         found = [cni for cni, told in _CNIS.items() if told[2] == name or (cni == "calico" and name in _CALICO)]

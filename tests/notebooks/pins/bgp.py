@@ -62,10 +62,10 @@ def configured(how: str, what: str) -> str:
     return found[1] if found else "none"
 
 
-def death(n: int, reflectors: int = 0) -> int:
-    """Return the UPDATEs that a node's death costs in a full mesh, or under reflectors."""
+def death(n: int, reflectors: int = 0, who: str = "n1") -> int:
+    """Return the UPDATEs that a node's death costs in a full mesh, or under reflectors; or a reflector's."""
     whole = GroupedNetwork(route_reflectors(n, reflectors) if reflectors else full_mesh(n))
-    return whole.after([{"op": "router_down", "router": "n1"}]).totals()[-1].updates
+    return whole.after([{"op": "router_down", "router": who}]).totals()[-1].updates
 
 
 WORDS = ("none", "one", "two", "three")
@@ -90,6 +90,7 @@ PINS: tuple[Pin, ...] = (
     Pin("06", "explain-deaths", "BIRD's default is {} s", lambda: HOLD_TIME),
     Pin("06", "prove", "{} reflectors say most",
         lambda: WORDS[max(range(3), key=lambda reflectors: death(100, reflectors))].capitalize()),
+    Pin("06", "prove", "Losing one of {} reflectors costs {}", lambda: ("two", WORDS[death(100, 2, "rr1")])),
     Pin("06", "explain-deaths", "takes about {}", lambda: WORDS[round(float(waited("cable-bfd")))]),
     Pin("06", "explain-deaths", "here for {} s, in Calico for {} s",
         lambda: (round(float(waited("killed-restart"))), RESTART_TIME)),
