@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -58,3 +58,9 @@ def octets(data: Any, expected: str = "A frame is bytes, such as frame.data of a
         return bytes(data)
     except Exception as error:  # whatever is wrong in a learner's packet, scapy raises as it likes
         raise CourseError(f"This packet cannot be built into bytes: {error}. Give it valid field values.") from None
+
+
+def few(names: Iterable[object], most: int = 6) -> str:
+    """Return names as a list to read; of many the first ones, and how many more there are."""
+    every = [str(name) for name in names]
+    return ", ".join(every) if len(every) <= most + 1 else f"{', '.join(every[:most])} and {len(every) - most} more"

@@ -116,6 +116,9 @@ def messages_of(capture: Iterable[Frame]) -> list[Captured]:
     Port numbers do not matter: a TCP stream in which sixteen bytes of ff stand where a message begins is BGP. Repeated
     segments count once; a message that is damaged, cut off or not in the capture has a sentence in `problem`.
     """
+    if isinstance(capture, str) or not isinstance(capture, Iterable):
+        raise CourseError('A capture is what recording("bgp-session").capture("router:sw1") returns; '
+                          f"{type(capture).__name__} was given.")  # fmt: skip
     found: list[Captured] = []
     connections: dict[int, list[Stream]] = {}
     for stream in streams(capture):

@@ -22,7 +22,7 @@ from coursekit.bgp.decision import NOTHING, Decision
 from coursekit.bgp.igp import Subnet
 from coursekit.bgp.likeness import Likeness, other_end
 from coursekit.bgp.profiles import profile
-from coursekit.bgp.scenario import Origination, Scenario, Session, take
+from coursekit.bgp.scenario import Origination, Scenario, Session, check_actions, take
 from coursekit.bgp.schedule import ByDelay
 from coursekit.bgp.simulation import Message, Simulation
 from coursekit.bgp.stubs import find
@@ -55,6 +55,8 @@ class GroupedNetwork:
 
     def __init__(self, scenario: Scenario, steps: Sequence[Sequence[Action]] = ((),), profile_name: str = "rfc", *,
                  delays: Mapping[str, int] | None = None, coalesce: bool = False) -> None:  # fmt: skip
+        if not isinstance(scenario, Scenario):
+            raise CourseError(f"A run needs a scenario, such as full_mesh(3); {type(scenario).__name__} was given.")
         self.scenario, self.steps, self.profile = scenario, [tuple(actions) for actions in steps], profile_name
         self.delays, self.coalesce = dict(delays or {}), coalesce
         self._routers = {router.name: router for router in scenario.routers}
@@ -73,7 +75,8 @@ class GroupedNetwork:
         self._seen: tuple[tuple[str, str], tuple[list[Decision], list[Message]]] | None = None  # who was looked at last
 
     def after(self, actions: Sequence[Action]) -> GroupedNetwork:
-        """Return the network with one more step; whom it touches is told apart."""
+        """Return the network with one more step; whom it touches is told apart. CourseError for what is no action."""
+        check_actions(self.scenario, actions)
         return GroupedNetwork(self.scenario, [*self.steps, actions], self.profile, delays=self.delays,
                               coalesce=self.coalesce)  # fmt: skip
 

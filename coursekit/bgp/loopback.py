@@ -34,6 +34,9 @@ class Birds:
     """
 
     def __init__(self, simulation: Simulation, net: int | None = None, only: Collection[str] | None = None) -> None:
+        if not isinstance(simulation, Simulation):
+            raise CourseError("BIRDs run what a simulation ran, such as Learning(cluster).simulation(); "
+                              f"{type(simulation).__name__} was given.")  # fmt: skip
         found = shutil.which("bird", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
         if not found:
             raise CourseError("There is no bird on this machine; on Debian and Ubuntu: apt install bird2.")

@@ -11,8 +11,9 @@ from typing import Any, Literal
 
 from coursekit.bgp.igp import Igp
 from coursekit.bgp.route import Attributes
-from coursekit.bgp.session import END_OF_RIB, Neighbour, Update
+from coursekit.bgp.session import END_OF_RIB, Neighbour, Update, check_option
 from coursekit.bgp.speaker import Speaker
+from coursekit.errors import CourseError, few
 
 Death = Literal["clean", "killed", "cable"]
 HOLD_TIME = 90_000  # milliseconds without a message after which a session is dead (RFC 4271 §10)
@@ -162,6 +163,11 @@ class Network(ABC):
 
     def set_session_opt(self, session: str, side: Literal["a", "b"], opt: str, value: Any) -> None:
         """Set an option of one end: what it took in is judged anew, what it sends is worked out anew."""
+        if session not in self.sessions:
+            raise CourseError(f"There is no session {session!r}; there are {few(self.sessions)}.")
+        if side not in ("a", "b"):
+            raise CourseError(f'A side is "a" or "b", the first or second router of a session; {side!r} was given.')
+        check_option(opt, value)
         end = self.sessions[session][side == "b"]
         was_up = end.up and end.other.up
         end.options = end.options._replace(**{opt: value})

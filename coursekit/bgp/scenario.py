@@ -17,7 +17,7 @@ from coursekit.bgp.schedule import Schedule
 from coursekit.bgp.session import Neighbour, Options
 from coursekit.bgp.simulation import Simulation
 from coursekit.bgp.speaker import Speaker
-from coursekit.errors import CourseError
+from coursekit.errors import CourseError, few
 
 ACTIONS = {  # op: what it needs, and of what kind
     "router_down": {"router": "router"}, "router_up": {"router": "router"},
@@ -28,6 +28,27 @@ ACTIONS = {  # op: what it needs, and of what kind
     "set_session_opt": {"session": "session", "side": "side", "opt": "opt", "value": "value"},
 }  # fmt: skip
 OPTIONAL = {"router_down": {"death": "death"}}  # likewise; and every action may have `at`
+
+
+def check_actions(scenario: Scenario, actions: Iterable[Any]) -> None:
+    """Refuse what is no list of actions, an action that lacks something, and one on what the scenario has not."""
+    if isinstance(actions, str | Mapping) or not isinstance(actions, Iterable):
+        raise CourseError('Actions are a list, such as [{"op": "router_down", "router": "n1"}]; '
+                          f"{actions!r} was given.")  # fmt: skip
+    known: dict[str, dict[str, None]] = {
+        "router": dict.fromkeys(router.name for router in scenario.routers),
+        "session": dict.fromkeys(session.id for session in scenario.sessions),
+        "link": dict.fromkeys(subnet.name for subnet in scenario.subnets),
+    } if actions else {}
+    for action in actions:
+        op = action.get("op") if isinstance(action, Mapping) else action
+        if not isinstance(op, str) or op not in ACTIONS:
+            raise CourseError(f"There is no action {op!r}; there are {', '.join(ACTIONS)}.")
+        for key in ACTIONS[op]:
+            if key not in action:
+                raise CourseError(f"The action {op} needs {' and '.join(ACTIONS[op])}; {key} is missing.")
+            if key in known and action[key] not in known[key]:
+                raise CourseError(f"There is no {key} {action[key]!r} in {scenario.id}; there are {few(known[key])}.")
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,12 @@ from coursekit.bgp.network import Death
 from coursekit.bgp.route import ORIGINS, WELL_KNOWN, Attributes
 from coursekit.bgp.scenario import ACTIONS, OPTIONAL, Origination, Router, Scenario, Session, Step
 from coursekit.bgp.scenario_checks import MOST, MOST_ROUTES, Checks, plain, shown
-from coursekit.bgp.session import ROLES, Options
+from coursekit.bgp.session import NUMBERS, ROLES, Options
 from coursekit.errors import CourseError
 
 FEATURES = {"add-path", "graceful-restart"}
 REMARKS = {"notes", "note", "comment", "description", "title", "refs"}  # may stand beside options, and say nothing
 _FLAGS = {"rr_client", "next_hop_self", "as_override", "add_path"}
-_NUMBERS = {"allowas_in": (0, 255), "local_pref_in": (0, 2**32 - 1), "prepend": (0, 255), "max_as_path_in": (0, 255)}
 
 
 def load(path: str | Path) -> list[Scenario]:
@@ -240,7 +239,7 @@ class _Reader(Checks):
             return self.known(value, place, dict.fromkeys(ROLES), "role")
         if key in _FLAGS:
             return self.flag({key: value}, key, place)
-        return self.number({key: value}, key, place, *_NUMBERS[key])
+        return self.number({key: value}, key, place, *NUMBERS[key])
 
     def origination(self, item: Mapping[str, Any], place: str) -> Origination:
         router = self.known(item.get("router"), place, self.routers, "router")

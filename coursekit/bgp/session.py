@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from coursekit.bgp.route import Attributes, Peer
+from coursekit.errors import CourseError
 
 if TYPE_CHECKING:
     from coursekit.bgp.speaker import Speaker
@@ -30,6 +31,23 @@ class Options(NamedTuple):
     max_as_path_in: int | None = None  # refuse longer AS_PATHs
     add_path: bool = False  # send all usable paths, not only the best (RFC 7911)
     role: Role | None = None  # what I am to the other, over eBGP: routes then never leak (RFC 9234)
+
+
+NUMBERS = {"allowas_in": (0, 255), "local_pref_in": (0, 2**32 - 1), "prepend": (0, 255), "max_as_path_in": (0, 255)}
+
+
+def check_option(opt: Any, value: Any) -> None:
+    """Refuse an option that an end of a session does not have, and a value that the option cannot have."""
+    if opt not in Options._fields:
+        raise CourseError(f"A session has no option {opt!r}; it has {', '.join(Options._fields)}.")
+    if value is None and Options._field_defaults[opt] is None:
+        return
+    if opt in NUMBERS:
+        least, most = NUMBERS[opt]
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise CourseError(f"{opt} is a whole number from {least} to {most}; {value!r} was given.")
+    elif value not in (get_args(Role) if opt == "role" else (True, False)):
+        raise CourseError(f"{opt} cannot be {value!r}; say {'a role' if opt == 'role' else 'True or False'}.")
 
 
 @dataclass(eq=False, slots=True)

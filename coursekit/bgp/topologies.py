@@ -43,6 +43,8 @@ def block(i: int) -> str:
 
 def _check(**counts: int) -> None:
     for what, count in counts.items():
+        if isinstance(count, bool) or not isinstance(count, int):
+            raise CourseError(f"{what} is a whole number; {count!r} was given.")
         if not 1 <= count <= MOST:
             raise CourseError(f"{what} = {count:,}: a topology has from 1 to {MOST:,} of them.")
 

@@ -18,6 +18,7 @@ from coursekit.cluster import peering
 from coursekit.cluster.host import Host
 from coursekit.cluster.model import Cluster, Node
 from coursekit.cluster.tables import Address, Network, NextHop, Route
+from coursekit.errors import CourseError
 
 _SOON = 1_000  # milliseconds: all messages have arrived, no timer has rung
 ROUTER_METRIC = 32  # with which BIRD 2 writes; Calico's BIRD 1.6 writes 0
@@ -48,7 +49,9 @@ class Learning:
     )  # ("node1", "direct"): its BIRD lacks it; or "default": its kernel
 
     def simulation(self) -> Simulation:
-        """Return the network as it stands after all events."""
+        """Return the network as it stands after all events. CourseError if the cluster is none that learns by BGP."""
+        if not isinstance(self.cluster, Cluster):
+            raise CourseError(f'A cluster is what load_cluster("chapter") returns; {self.cluster!r} was given.')
         found = peering.scenario(self.cluster)
         simulation = found.simulation()
         found.start(simulation)

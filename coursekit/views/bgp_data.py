@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
-from coursekit.bgp.scenario import ACTIONS, Scenario, Step
+from coursekit.bgp.scenario import Scenario, Step, check_actions
 from coursekit.bgp.trace import Held, Trace
 from coursekit.errors import CourseError
 from coursekit.views import bgp_words as words
@@ -31,28 +31,9 @@ def steps_of(scenario: Scenario, actions: Iterable[Any]) -> list[Step]:
                 "`actions` are what happens after the scenario's own steps, each an action such as "
                 f"{{'op': 'router_down', 'router': '{scenario.routers[0].name}'}} or a list of them; "
                 f"{str(given)[:60]} was given.")  # fmt: skip
-        _check(scenario, several)
+        check_actions(scenario, several)
         more.append(Step(", ".join(map(words.action, several)) or "nothing happens", tuple(several)))
     return [*scenario.steps, *more]
-
-
-def _check(scenario: Scenario, actions: Iterable[Mapping[str, Any]]) -> None:
-    """Refuse an action on something that the scenario does not have."""
-    known: dict[str, list[str]] = {
-        "router": [router.name for router in scenario.routers],
-        "session": [session.id for session in scenario.sessions],
-        "link": [subnet.name for subnet in scenario.subnets],
-    }
-    for action in actions:
-        needed = ACTIONS.get(action["op"])
-        if needed is None:
-            raise CourseError(f"There is no action {action['op']!r}; there are {', '.join(ACTIONS)}.")
-        for key in needed:
-            if key not in action:
-                raise CourseError(f"The action {action['op']} needs {' and '.join(needed)}; {key} is missing.")
-            if key in known and action[key] not in known[key]:
-                raise CourseError(f"There is no {key} {action[key]!r} in {scenario.id}; there are "
-                                  f"{words.listed(known[key])}.")  # fmt: skip
 
 
 def sample(scenario: Scenario) -> list[str]:

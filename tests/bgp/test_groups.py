@@ -167,6 +167,23 @@ def test_what_groups_cannot_do_is_said() -> None:
     rack = topologies.tor(2)
     with pytest.raises(CourseError, match="There is no router n9"):
         GroupedNetwork(rack).decision("n9", topologies.block(1))
+    with pytest.raises(CourseError, match="A run needs a scenario, such as full_mesh"):
+        GroupedNetwork("rack")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("actions", "said"), [
+    ([{"op": "router_down", "router": "n0"}], "There is no router 'n0' in mesh-9; there are n1, n2, n3, n4, n5, n6 and "
+     "3 more."),
+    ([{"op": "session_down", "session": "n1-n1"}], "There is no session 'n1-n1' in mesh-9"),
+    ([{"op": "router_down"}], "The action router_down needs router; router is missing."),
+    ([{"op": "explode"}], "There is no action 'explode'; there are router_down"), (["x"], "There is no action 'x'"),
+    ({"op": "router_down", "router": "n1"}, "Actions are a list, such as"), ("x", "Actions are a list, such as"),
+])  # fmt: skip
+def test_what_is_no_action_is_refused(actions: Any, said: str) -> None:
+    """A further step with what is no action, or on what is not there, gets a sentence at once."""
+    with pytest.raises(CourseError) as caught:
+        GroupedNetwork(topologies.full_mesh(9)).after(actions)
+    assert str(caught.value).startswith(said)
 
 
 LARGE: list[tuple[str, Callable[[], Scenario], Steps, list[tuple[int, int]]]] = [

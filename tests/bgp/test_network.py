@@ -14,7 +14,9 @@ from coursekit.bgp.route import Attributes
 from coursekit.bgp.scenario import Scenario
 from coursekit.bgp.scenario_file import parse, written
 from coursekit.bgp.schedule import ByDelay, Shuffled
+from coursekit.bgp.session import Options
 from coursekit.bgp.simulation import Simulation
+from coursekit.errors import CourseError
 
 P = "203.0.113.0/24"
 
@@ -106,6 +108,25 @@ def test_set_session_opt_works_both_ways() -> None:
     assert (network.run().updates, getattr(best(network, "c"), "as_path", ())) == (2, (65002, 65001, 65001, 65001))
     network.set_session_opt("b-c", "b", "max_as_path_in", 3)
     assert (network.run().updates, best(network, "c")) == (0, None)
+
+
+@pytest.mark.parametrize(("session", "side", "opt", "value", "said"), [
+    ("a-c", "a", "prepend", 1, "There is no session 'a-c'; there are a-b, b-c."),
+    ("a-b", "left", "prepend", 1, 'A side is "a" or "b", the first or second router of a session; \'left\' was given.'),
+    ("a-b", "a", "med", 1, "A session has no option 'med'; it has rr_client, next_hop_self, allowas_in"),
+    ("a-b", "a", "prepend", 256, "prepend is a whole number from 0 to 255; 256 was given."),
+    ("a-b", "a", "prepend", True, "prepend is a whole number from 0 to 255; True was given."),
+    ("a-b", "a", "rr_client", "yes", "rr_client cannot be 'yes'; say True or False."),
+    ("a-b", "a", "as_override", None, "as_override cannot be None; say True or False."),
+    ("a-b", "a", "role", "boss", "role cannot be 'boss'; say a role."),
+])  # fmt: skip
+def test_an_option_that_no_session_has(session: str, side: Any, opt: str, value: object, said: str) -> None:
+    """A session, side, option or value that there is not gets a sentence, and changes nothing."""
+    network = settle(case(CHAIN, ["a-b", "b-c"], originate=[{"router": "a"}]))
+    with pytest.raises(CourseError) as caught:
+        network.set_session_opt(session, side, opt, value)
+    assert str(caught.value).startswith(said)
+    assert (network.run().updates, network.sessions["a-b"][0].options) == (0, Options())
 
 
 def test_igp_cost_moves_the_exit() -> None:

@@ -9,8 +9,12 @@ from typing import Any
 import pytest
 
 from coursekit.bgp import closed_forms, topologies
+from coursekit.bgp.captured import messages_of
+from coursekit.bgp.loopback import Birds
+from coursekit.bgp.passing import passings
 from coursekit.bgp.scenario import Scenario
 from coursekit.bgp.simulation import Simulation
+from coursekit.cluster.learned import Learning
 from coursekit.errors import CourseError
 from coursekit.paths import data_dir
 
@@ -151,3 +155,20 @@ def test_impossible_sizes_get_a_sentence(build: Callable[[], Scenario]) -> None:
     """A topology of no nodes, or of a million, is refused."""
     with pytest.raises(CourseError, match=r"\.$"):
         build()
+
+
+@pytest.mark.parametrize(("verb", "given", "said"), [
+    (topologies.full_mesh, "3", "nodes is a whole number; '3' was given."),
+    (topologies.tor, 2.5, "nodes is a whole number; 2.5 was given."),
+    (topologies.full_mesh, True, "nodes is a whole number; True was given."),
+    (topologies.full_mesh, 60_001, "nodes = 60,001: a topology has from 1 to 60,000 of them."),
+    (messages_of, "bgp-session", "A capture is what recording("), (messages_of, 3, "A capture is what recording("),
+    (Birds, topologies.full_mesh(2), "BIRDs run what a simulation ran, such as Learning(cluster).simulation(); "),
+    (lambda given: list(passings(given)), topologies.full_mesh(2), "Passings are those of a simulation; Scenario"),
+    (lambda given: Learning(given).simulation(), "chapter", 'A cluster is what load_cluster("chapter") returns; '),
+])  # fmt: skip
+def test_what_the_verbs_of_a_run_take(verb: Callable[[Any], object], given: Any, said: str) -> None:
+    """What a learner may give by mistake to what builds, runs or reads a BGP network gets a sentence."""
+    with pytest.raises(CourseError) as caught:
+        verb(given)
+    assert str(caught.value).startswith(said)

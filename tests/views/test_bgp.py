@@ -207,7 +207,7 @@ def test_only_a_scenario_is_drawn(given: Any) -> None:
     ("actions", "sentence"),
     [
         ([{"op": "explode"}], "There is no action 'explode'; there are router_down"),
-        ([{"op": "router_down", "router": "n9"}], "There is no router 'n9' in mesh-3; there are n1, n2 and n3"),
+        ([{"op": "router_down", "router": "n9"}], "There is no router 'n9' in mesh-3; there are n1, n2, n3"),
         ([{"op": "session_down"}], "The action session_down needs session; session is missing"),
         (["n2"], "'n2' was given|n2 was given"),
         ([{"router": "n2"}], "was given"),
