@@ -40,9 +40,9 @@ class Mode:
         """Who sets it up: flannel, Calico, or the network's own route table."""
         return {"calico": "Calico", "none": "route table"}.get(self.profile.partition("-")[0], "flannel")
 
-    def on(self, cluster: Cluster) -> Cluster:
-        """Return that cluster in this mode."""
-        return cluster.with_profile(self.profile, **self.options)
+    def on(self, cluster: Cluster | str) -> Cluster:
+        """Return that cluster, or the one of that name, in this mode."""
+        return _loaded(cluster).with_profile(self.profile, **self.options)
 
     def __str__(self) -> str:
         return self.name
@@ -135,8 +135,11 @@ class Trial:
 
 def trial(name: str, cluster: Cluster | str = ROUTED) -> Trial:
     """Try a mode on a cluster, by default the bundled one with two racks. CourseError for unknown names."""
-    given = load(cluster) if isinstance(cluster, str) else cluster
-    return Trial(mode(name), mode(name).on(given))
+    return Trial(mode(name), mode(name).on(cluster))
+
+
+def _loaded(cluster: Cluster | str) -> Cluster:
+    return cluster if isinstance(cluster, Cluster) else load(cluster)
 
 
 def grid(cluster: Cluster | str = ROUTED) -> dict[tuple[str, str], list[str]]:
@@ -144,7 +147,7 @@ def grid(cluster: Cluster | str = ROUTED) -> dict[tuple[str, str], list[str]]:
 
     Near and far are the first node in the first node's subnet and the first one that is not.
     """
-    given = load(cluster) if isinstance(cluster, str) else cluster
+    given = _loaded(cluster)
     first, *others = given.nodes
     near = next((node.name for node in others if given.same_subnet(first, node)), None)
     far = next((node.name for node in others if not given.same_subnet(first, node)), None)

@@ -16,6 +16,7 @@ from typing import Any
 from coursekit.cluster import exchange, faults
 from coursekit.cluster.commands import Command, commands
 from coursekit.cluster.faults import Fault
+from coursekit.cluster.given import check_ping, check_seconds
 from coursekit.cluster.journey import ping, traceroute
 from coursekit.cluster.model import Cluster, load
 from coursekit.cluster.network import Network, network, network_from_tables
@@ -101,6 +102,8 @@ class Replay:
     def ping(self, src: str, dst: str, size: int = 56, df: bool | None = None, ttl: int = 64, *, count: int = 1,
              wait: float = 4.0, tos: int = 0) -> Ping:  # fmt: skip
         """Return what ping printed when it was recorded with that size, DF, TTL and TOS; else what it would print."""
+        check_ping(size, df, ttl, tos, count)
+        check_seconds("wait", wait)
         net, journeys = self._now, []
         for seq in range(1, count + 1):
             journeys.append(ping(net, src, dst, size, df, ttl, tos=tos, seq=seq, wait=wait))
@@ -134,6 +137,7 @@ class Replay:
 
     def get(self, src: str, dst: str, path: str = "/api", size: int | None = None, wait: float = 5.0) -> Get:
         """Return what a recorded HTTP GET brought, or what the model says of one whose answer has `size` bytes."""
+        check_seconds("wait", wait)
         owner = dst if dst in self._now.hosts else self._owner(dst)
         for kept in self._takes:
             asked = f"{src}: GET {path} from {self._address(dst)}:80"
@@ -189,6 +193,11 @@ class Replay:
         known = ", ".join(said) or "nothing"
         raise CourseError(f"birdc {command!r} was not recorded on {host}; recorded was {known}. A live lab knows all.")
 
+    def capture(self, points: Any = None, filter: str = "", folder: Any = None) -> Any:  # noqa: A002 - tcpdump's word
+        """Refuse: nothing can be captured anew in a replay."""
+        raise CourseError("A replay captures nothing anew. Frames come with each answer, by capture point: "
+                          'captured(net.ping("podA", "podB"))["node1:eth0"].')  # fmt: skip
+
     def exec(self, host: str, command: str, seconds: float = 30.0) -> Any:
         """Refuse: nothing runs in a replay."""
         kept = ", ".join(dict.fromkeys(name for take in self._takes for name in take.outputs())) or "nothing"
@@ -205,6 +214,8 @@ class Replay:
         return found
 
     def _address(self, name: str) -> str:
+        if not isinstance(name, str):
+            raise CourseError(f"A destination is a host's name, or an address as text; {name!r} was given.")
         return str(self._now.address_of(name)) if name in self._now.hosts else name
 
 

@@ -113,7 +113,7 @@ class Sandbox:
 
     def _write(self, message: dict[str, Any]) -> None:
         if self._process.stdin is None or self._process.stdin.closed:
-            raise CourseError("This lab is down; start another with lab.up(cluster).")
+            raise CourseError("This lab is down: it was ended, or another took its place. Bring one up again: s.up(…).")
         data = json.dumps(message).encode()
         view = memoryview(struct.pack("!I", len(data)) + data)
         try:

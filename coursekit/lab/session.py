@@ -22,6 +22,7 @@ from coursekit.lab.minikube import KubeLab, reached
 from coursekit.lab.probe import MODES as MACHINE
 from coursekit.lab.probe import probe
 from coursekit.lab.replay import COMPUTED, Replay
+from coursekit.lab.results import Get, Ping
 
 VARIABLE = "COURSEKIT_LAB"
 MINIKUBE, NAMESPACES, LOOPBACK, REPLAY = "minikube", "namespaces", "loopback", "replay"
@@ -166,6 +167,8 @@ def along(answer: Any, net: Net) -> list[tuple[str, bytes, str]]:
 
     Points of the way that nobody captured at are filled from the model, and said to be computed.
     """
+    if not isinstance(answer, Ping):
+        raise CourseError(f"The way of a ping is shown, as net.ping(…) returns it; {type(answer).__name__} was given.")
     real, model = captured(answer), captures(answer.journey)
     kind = evidence(net).partition(" · ")[0]
     found = []
@@ -177,6 +180,8 @@ def along(answer: Any, net: Net) -> list[tuple[str, bytes, str]]:
 
 def captured(answer: Any) -> Captures:
     """Return the frames that came with a ping or a GET, as a capture per capture point, in the order of the way."""
+    if not isinstance(answer, Ping | Get):
+        raise CourseError(f"Frames come with a ping, as net.ping(…) returns it; {type(answer).__name__} was given.")
     found, frames = Captures(), answer.frames
     way = [point for journey in getattr(answer, "journeys", ()) for point in journey.points()]
     seen = {frame.point for frame in frames}

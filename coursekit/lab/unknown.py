@@ -51,6 +51,8 @@ def drawn(seed: int) -> Cluster:
 
 def unknown(session: Session, seed: int = 0) -> Unknown:
     """Bring up a cluster drawn by `seed`, let its pods talk, and return what one node's eth0 saw."""
+    if not isinstance(session, Session):
+        raise CourseError(f"An unknown capture is taken in a session, as in unknown(s, seed=3); {session!r} was given.")
     return Unknown(session.up(drawn(seed)))
 
 
@@ -164,6 +166,8 @@ def _number(key: str, what: str) -> Any:
     def check(self: Unknown, claim: Any) -> tuple[bool, str]:
         if self._mode != VXLAN:
             return False, f"this traffic has no {what}"
+        if isinstance(claim, bool) or not isinstance(claim, int):
+            return False, "give a whole number"
         number, taken, _ = self._taken[0]
         field = taken[key]
         right = claim == field.raw
@@ -176,8 +180,8 @@ def _number(key: str, what: str) -> Any:
 def _pod_mtu(self: Unknown, claim: Any) -> tuple[bool, str]:
     longest = max(packet.length for _, _, packet in self._taken)
     offers = [mss for _, taken, _ in self._taken for mss in _mss(taken)]
-    if not isinstance(claim, int):
-        return False, "give a number of bytes"
+    if isinstance(claim, bool) or not isinstance(claim, int):
+        return False, "give a whole number of bytes"
     if claim < longest:
         number = next(n for n, _, packet in self._taken if packet.length == longest)
         return False, f"frame {number} carries a pod's packet of {longest} bytes"

@@ -66,5 +66,8 @@ def test_lost_mtu() -> None:
 def test_other_clusters_and_names() -> None:
     """Any cluster may be tried, given or by name; an unknown mode is told, with all that there are."""
     assert trial("calico-ipip", load_cluster("minikube-calico")).learned == "BGP"
+    assert MODES["host-gw"].on("minikube-calico") == MODES["host-gw"].on(load_cluster("minikube-calico"))
+    with pytest.raises(CourseError, match=r"A cluster is a Cluster, the path of .*; 3 was given"):
+        trial("calico-ipip", 3)  # type: ignore[arg-type]
     with pytest.raises(CourseError, match="no mode 'vxlan'; there are host-gw, flannel-vxlan"):
         trial("vxlan")

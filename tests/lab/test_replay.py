@@ -173,6 +173,12 @@ def test_tables_are_recorded_or_computed() -> None:
     ("ask", "said"),
     [
         (lambda net: net.exec("node1", "ip route"), "A replay runs no commands.*Recorded are .*ping"),
+        (lambda net: net.capture(["node1:eth0"], "icmp"), "captures nothing anew. Frames come with each answer"),
+        (lambda net: net.ping("podA", "podB", count=0), "count is the number of echo requests, 1 to 65535; 0"),
+        (lambda net: net.ping("podA", "podB", wait="long"), "wait is a number of seconds from 0 to 86400; 'long'"),
+        (lambda net: net.get("podA", "podB", wait=-1), "wait is a number of seconds from 0 to 86400; -1"),
+        (lambda net: net.traceroute("podA", 5), "A destination is a host's name, or an address as text; 5 was given"),
+        (lambda net: net.ping("podA", 5), "A destination is a host's name, or an address as text; 5 was given"),
         (lambda net: net.tables("node9"), "no host 'node9'"),
         (lambda net: net.ping("podA", "nobody"), "'nobody' is neither an IP address nor a host"),
         (lambda net: net.get("podA", "10.9.9.9"), "neither a host of this cluster"),

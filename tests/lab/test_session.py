@@ -11,9 +11,11 @@ import pytest
 
 from coursekit import CourseError, recording
 from coursekit.lab import session as sessions
+from coursekit.lab.mystery import mystery
 from coursekit.lab.probe import Attempt, Probe, probe
 from coursekit.lab.replay import Replay
 from coursekit.lab.session import Session, along, captured, session
+from coursekit.lab.unknown import unknown
 
 NO, YES = Attempt(False, "unshare is not installed"), Attempt(True)
 
@@ -184,6 +186,19 @@ def test_along_the_way() -> None:
     assert {point: kind for point, _, kind in way} == {p: "captured" if p in kept else "computed" for p, _, _ in way}
     assert [len(frame) for point, frame, _ in way if point.endswith("eth0")] == [98, 148, 148, 98]
     assert {len(frame) for point, frame, _ in way if point.startswith("router")} == {148}
+
+
+def test_what_brings_no_frames() -> None:
+    """What is no ping has no way, a traceroute no frames of its own; a mystery and a puzzle need a session."""
+    one = Session("replay", "")
+    net = one.up("lab", "flannel-vxlan")
+    hops = net.traceroute("podA", "podB")
+    for wrong in (lambda: along(hops, net), lambda: along(net.get("podA", "podB"), net), lambda: captured(hops)):
+        with pytest.raises(CourseError, match=r"as net\.ping\(…\) returns it"):
+            wrong()
+    for wrong in (lambda: mystery(7), lambda: unknown(3)):  # type: ignore[arg-type, return-value]
+        with pytest.raises(CourseError, match=r"in a session, as in \w+\(s, seed="):
+            wrong()
 
 
 def test_what_ping_says_in_short() -> None:

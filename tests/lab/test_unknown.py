@@ -94,8 +94,10 @@ def test_claims_that_do_not_apply() -> None:
 
     assert "has no VNI" in str(found["IPIP"].check(vni=1))
     assert "only the nodes' MACs" in str(found["plain"].check(nodes=["192.0.2.1", "192.0.2.2"]))
-    for claim, said in {"mode": "say 'plain'", "pods": "give two addresses", "pod_mtu": "give a number"}.items():
+    for claim, said in {"mode": "say 'plain'", "pods": "give two addresses", "pod_mtu": "give a whole number"}.items():
         assert said in str(found["VXLAN"].check(**{claim: "GRE"}))
+    for claim in ({"vni": "1"}, {"port": "4789"}, {"port": True}, {"pod_mtu": 1450.0}):
+        assert "give a whole number" in str(found["VXLAN"].check(**claim))
     with pytest.raises(CourseError, match="no claim 'colour'; claims are mode, nodes"):
         found["plain"].check(colour="red")
 
