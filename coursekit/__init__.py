@@ -24,6 +24,7 @@ _HOMES = {
     "ping": "cluster.journey:ping",
     "traceroute": "cluster.journey:traceroute",
     "break_": "cluster.faults:apply",
+    "load_capture": "packets.capture:load",
     "recording": "lab.recording:recording",
     "recordings": "lab.recording:recordings",
 }

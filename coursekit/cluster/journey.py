@@ -78,6 +78,8 @@ def ping(
     """Send one echo request of `size` data bytes from host `src` to a host or address `dst`; the answer is the reply.
 
     `df` is ping's -M: True "do", False "dont", None ping's own "want" (DF set, but fragments what is too long itself).
+    `ttl` and `tos` go into the IP header; an answer counts within `wait` seconds. CourseError for unknown hosts and
+    numbers that no packet can have; a ping that fails is an outcome, not an error.
     """
     check_ping(size, df, ttl, tos)
     draws = draws or FixedDraws()
@@ -118,7 +120,10 @@ def ends(network: Network, src: str, dst: str) -> tuple[Address, Address]:
 def traceroute(
     network: Network, src: str, dst: str, *, max_hops: int = 30, wait: float = 5.0, draws: Draws | None = None
 ) -> list[Hop]:
-    """Return the hops that `traceroute -n -q 1` shows: one UDP probe per TTL, until something says "unreachable"."""
+    """Return the hops that `traceroute -n -q 1` shows: one UDP probe per TTL, until something says "unreachable".
+
+    A hop counts within `wait` seconds; at most `max_hops` are tried. CourseError for unknown hosts and bad numbers.
+    """
     draws = draws or FixedDraws()
     target, source = ends(network, src, dst)
     check_hops(max_hops)

@@ -184,7 +184,7 @@ def _rows(tables: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
 
 
 def network(cluster: Cluster) -> Network:
-    """Return the network that a cluster's profile makes, before the first packet."""
+    """Return the network that a cluster's profile makes, before the first packet; CourseError for no Cluster."""
     tables = profile_tables(cluster)
     cables = {f"{host}:{link.name}": link.peer for host, t in tables.items() for link in t.links if link.peer}
     forwards = {*(node.name for node in cluster.nodes), *(router.name for router in cluster.routers)}

@@ -16,6 +16,7 @@ def tables(cluster: Cluster, learning: Learning | None = None) -> dict[str, Host
     Rows that traffic makes (ARP answers, learned bridge entries) are not there yet; what a program or the kernel
     puts in by itself is, save for multicast groups and IPv6's housekeeping (::1, link-local addresses, ff00::/8).
     MACs that a kernel would draw at random are readable: 02:00:<IP address>. `learning` holds what happened to BGP.
+    CourseError for no Cluster.
     """
     expect(cluster, Cluster, 'A cluster is what load_cluster("chapter") returns')
     hosts = {name: Host(name) for name in cluster.hosts()}

@@ -115,7 +115,10 @@ def recordings() -> tuple[str, ...]:
 
 
 def recording(name: str | Path) -> Recording:
-    """Open a recording of the course by its name, or any folder that holds a `provenance.json` by its `Path`."""
+    """Open a recording of the course by its name, or any folder that holds a `provenance.json` by its `Path`.
+
+    CourseError if there is none, or its provenance does not say what it must.
+    """
     if isinstance(name, Path):
         folder, name = name, name.name
     elif name in (known := recordings()):

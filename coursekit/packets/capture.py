@@ -65,13 +65,13 @@ class Frame:
 class Frames(tuple[Frame, ...]):
     """The frames of a capture in a tuple, which says in a sentence that there are fewer; `of` says whose they are."""
 
-    of = "the capture has none"
+    of: str
 
     def __getitem__(self, place: Any) -> Any:
         try:
             return super().__getitem__(place)
         except (IndexError, TypeError):
-            raise NotThereError(f"There is no frames[{given(place)}]: {self.of}, counted from 0.") from None
+            raise NotThereError(f"There is no frames[{given(place)}]: {self.of}.") from None
 
 
 @dataclass(frozen=True, repr=False)
@@ -87,8 +87,8 @@ class Capture:
 
     def __post_init__(self) -> None:
         frames = Frames(self.frames)
-        passed = f" that pass {self.selected!r}" if self.selected else ""
-        frames.of = f"{self.path.name} has {len(frames)}{passed}"
+        passed = f" through the filter {self.selected!r}" if self.selected else ""
+        frames.of = f"{self.path.name} has {len(frames) or 'no'} frames{passed}{', counted from 0' if frames else ''}"
         object.__setattr__(self, "frames", frames)
 
     @property

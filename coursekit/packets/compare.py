@@ -39,7 +39,8 @@ def compare(
     """Return the fields that differ, in wire order of frame a; fields that only b has come last.
 
     Fields are paired by name: the TTL of the second IPv4 header with the TTL of the second IPv4 header. So a frame
-    and its encapsulated form can be compared, or a frame before and after a router.
+    and its encapsulated form can be compared, or a frame before and after a router. CourseError for what
+    is no bytes.
     """
     in_a = dict(_places(dissect(a, linktype, ports)))
     in_b = dict(_places(dissect(b, linktype, ports)))
