@@ -106,7 +106,12 @@ def _destination(word: str, words: Words) -> Network:
     try:
         return ip_network(word)
     except ValueError:
+        pass
+    try:
+        meant = ip_network(word, strict=False)
+    except ValueError:
         raise words.error(f"does not start with a destination ({word!r})") from None
+    raise words.error(f"has bits set behind the prefix length: write {meant}")
 
 
 def _with_family(row: Route, family: int | None) -> Route:
