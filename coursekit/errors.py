@@ -30,7 +30,7 @@ class Named(dict[str, T]):
         self.kind = kind
 
     def __missing__(self, name: object) -> T:
-        raise NotThereError(f"There is no {self.kind} {given(name)}; choose one of {', '.join(self)}.")
+        raise NotThereError(f"There is no {self.kind} {given(name)}; choose one of {few(self, 20)}.")
 
 
 def given(value: object) -> str:

@@ -26,7 +26,7 @@ from coursekit.bgp.scenario import Origination, Scenario, Session, check_actions
 from coursekit.bgp.schedule import ByDelay
 from coursekit.bgp.simulation import Message, Simulation
 from coursekit.bgp.stubs import find
-from coursekit.errors import CourseError
+from coursekit.errors import CourseError, expect
 
 Action = Mapping[str, Any]
 
@@ -55,8 +55,7 @@ class GroupedNetwork:
 
     def __init__(self, scenario: Scenario, steps: Sequence[Sequence[Action]] = ((),), profile_name: str = "rfc", *,
                  delays: Mapping[str, int] | None = None, coalesce: bool = False) -> None:  # fmt: skip
-        if not isinstance(scenario, Scenario):
-            raise CourseError(f"A run needs a scenario, such as full_mesh(3); {type(scenario).__name__} was given.")
+        expect(scenario, Scenario, "A run needs a scenario, such as full_mesh(3)")
         self.scenario, self.steps, self.profile = scenario, [tuple(actions) for actions in steps], profile_name
         self.delays, self.coalesce = dict(delays or {}), coalesce
         self._routers = {router.name: router for router in scenario.routers}

@@ -19,7 +19,7 @@ from typing import Any
 from coursekit.bgp.bird import PORT, best_paths, configuration, protocol, stand_ins
 from coursekit.bgp.route import Attributes, Path
 from coursekit.bgp.simulation import Simulation
-from coursekit.errors import CourseError
+from coursekit.errors import CourseError, expect
 
 STEADY = 0.3  # seconds for which tables must stay the same
 Held = dict[str, tuple[Path, bool]]  # by prefix: the best path, and whether its next hop can be resolved
@@ -34,9 +34,7 @@ class Birds:
     """
 
     def __init__(self, simulation: Simulation, net: int | None = None, only: Collection[str] | None = None) -> None:
-        if not isinstance(simulation, Simulation):
-            raise CourseError("BIRDs run what a simulation ran, such as Learning(cluster).simulation(); "
-                              f"{type(simulation).__name__} was given.")  # fmt: skip
+        expect(simulation, Simulation, "BIRDs run what a simulation ran, such as Learning(cluster).simulation()")
         found = shutil.which("bird", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
         if not found:
             raise CourseError("There is no bird on this machine; on Debian and Ubuntu: apt install bird2.")

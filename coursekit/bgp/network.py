@@ -13,7 +13,7 @@ from coursekit.bgp.igp import Igp
 from coursekit.bgp.route import Attributes
 from coursekit.bgp.session import END_OF_RIB, Neighbour, Update, check_option
 from coursekit.bgp.speaker import Speaker
-from coursekit.errors import CourseError, few
+from coursekit.errors import CourseError, Named
 
 Death = Literal["clean", "killed", "cable"]
 HOLD_TIME = 90_000  # milliseconds without a message after which a session is dead (RFC 4271 §10)
@@ -25,7 +25,7 @@ class Network(ABC):
 
     def __init__(self, speakers: Mapping[str, Speaker], sessions: Mapping[str, tuple[Neighbour, Neighbour]],
                  igp: Igp) -> None:  # fmt: skip
-        self.speakers, self.sessions, self.igp = dict(speakers), dict(sessions), igp
+        self.speakers, self.sessions, self.igp = Named("router", speakers), Named("session", sessions), igp
         self.stale: dict[str, list[str]] = {}  # what the latest graceful restart left stale, by router
         self.closed: set[str] = set()  # sessions taken down by hand
         for speaker in self.speakers.values():
@@ -163,12 +163,10 @@ class Network(ABC):
 
     def set_session_opt(self, session: str, side: Literal["a", "b"], opt: str, value: Any) -> None:
         """Set an option of one end: what it took in is judged anew, what it sends is worked out anew."""
-        if session not in self.sessions:
-            raise CourseError(f"There is no session {session!r}; there are {few(self.sessions)}.")
+        end = self.sessions[session][side == "b"]
         if side not in ("a", "b"):
             raise CourseError(f'A side is "a" or "b", the first or second router of a session; {side!r} was given.')
         check_option(opt, value)
-        end = self.sessions[session][side == "b"]
         was_up = end.up and end.other.up
         end.options = end.options._replace(**{opt: value})
         end.speaker.options_changed()

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from coursekit.bgp.session import Neighbour
 from coursekit.bgp.simulation import Simulation
-from coursekit.errors import CourseError
+from coursekit.errors import expect
 
 Kind = Literal["iBGP peer", "client", "eBGP peer"]
 
@@ -29,8 +29,7 @@ def kind_of(neighbour: Neighbour) -> Kind:
 
 def passings(simulation: Simulation) -> Iterator[Passing]:
     """Yield every heard best route with every session that is up, but the one that it came over."""
-    if not isinstance(simulation, Simulation):
-        raise CourseError(f"Passings are those of a simulation; {type(simulation).__name__} was given.")
+    expect(simulation, Simulation, "Passings are those of a simulation, such as Learning(cluster).simulation()")
     for speaker in simulation.speakers.values():
         for prefix, decision in speaker.loc_rib.items():
             if decision.best is None or decision.best.peer is None:

@@ -19,7 +19,7 @@ from coursekit.cluster.model import load
 from coursekit.cluster.modes import MODES, ONE_SUBNET, ROUTED, Mode, Trial
 from coursekit.cluster.network import network
 from coursekit.cluster.options import suggestion
-from coursekit.errors import CourseError
+from coursekit.errors import CourseError, given
 from coursekit.packets.encapsulation import PROTOCOL_IPIP, PROTOCOL_UDP, encapsulate
 from coursekit.paths import data_dir
 
@@ -122,7 +122,10 @@ class Choice:
         raise CourseError(f"There is no mode {name!r}{suggestion(str(name), MODES)}; there are {', '.join(MODES)}.")
 
     def ruled_out_by(self, question: str) -> tuple[str, ...]:
-        """Names of the modes that the answer to one question rules out."""
+        """Names of the modes that the answer to one question rules out; CourseError if there is no such question."""
+        if question not in QUESTIONS:
+            near = suggestion(str(question), QUESTIONS)
+            raise CourseError(f"There is no question {given(question)}{near}; there are {', '.join(QUESTIONS)}.")
         return tuple(v.mode.name for v in self.verdicts if any(r.question == question for r in v.out))
 
 

@@ -18,7 +18,7 @@ from coursekit.cluster import peering
 from coursekit.cluster.host import Host
 from coursekit.cluster.model import Cluster, Node
 from coursekit.cluster.tables import Address, Network, NextHop, Route
-from coursekit.errors import CourseError
+from coursekit.errors import expect
 
 _SOON = 1_000  # milliseconds: all messages have arrived, no timer has rung
 ROUTER_METRIC = 32  # with which BIRD 2 writes; Calico's BIRD 1.6 writes 0
@@ -50,8 +50,7 @@ class Learning:
 
     def simulation(self) -> Simulation:
         """Return the network as it stands after all events. CourseError if the cluster is none that learns by BGP."""
-        if not isinstance(self.cluster, Cluster):
-            raise CourseError(f'A cluster is what load_cluster("chapter") returns; {self.cluster!r} was given.')
+        expect(self.cluster, Cluster, 'A cluster is what load_cluster("chapter") returns')
         found = peering.scenario(self.cluster)
         simulation = found.simulation()
         found.start(simulation)

@@ -20,7 +20,7 @@ from coursekit.cluster.path import Journey
 from coursekit.cluster.prints import ping_line
 from coursekit.cluster.profiles import tables
 from coursekit.cluster.tables import HostTables, Route
-from coursekit.errors import CourseError
+from coursekit.errors import Named
 
 ONE_SUBNET, ROUTED = "chapter", "two-racks"  # the bundled clusters that modes are tried on
 ANSWERED = "64 bytes from"  # what ping prints of an answer to its 56 bytes of data
@@ -48,7 +48,7 @@ class Mode:
         return self.name
 
 
-MODES: Mapping[str, Mode] = {
+MODES: Mapping[str, Mode] = Named("mode", {
     mode.name: mode
     for mode in (
         Mode("host-gw", "host-gw"),
@@ -63,13 +63,11 @@ MODES: Mapping[str, Mode] = {
         Mode("calico-bgp tor", "calico-bgp", {"bgp": "tor"}),
         Mode("route table", "none", {"router_routes": True}),
     )
-}
+})  # fmt: skip
 
 
 def mode(name: str) -> Mode:
     """Return the mode of that name; CourseError, listing all, if there is none."""
-    if name not in MODES:
-        raise CourseError(f"There is no mode {name!r}; there are {', '.join(MODES)}.")
     return MODES[name]
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from coursekit.cluster.path import Journey
+from coursekit.errors import Named, expect
 from coursekit.packets.capture import Capture, Frame
 
 _ETHERNET, _RAW = 1, 101
@@ -20,13 +21,14 @@ def captures(journey: Journey) -> dict[str, Capture]:
 
     They are computed: their frames have no time, and no file lies behind them.
     """
+    expect(journey, Journey, 'A journey is what ping(network, "podA", "podB") returns')
     points = dict.fromkeys(stop.point for stop in sorted(journey.all_stops(), key=lambda stop: stop.order))
     found = {}
     for point in points:
         seen = [Frame(data, i, 0, _dlt(data), len(data)) for i, data in enumerate(journey.frames_at(point), 1)]
         if seen:
             found[point] = Capture(Path(point.replace(":", "-")), tuple(seen), "")
-    return found
+    return Named("capture point", found)
 
 
 def watch(journey: Journey, filters: Iterable[str]) -> dict[str, dict[str, int]]:

@@ -19,7 +19,7 @@ from coursekit.cluster.network import Network, network
 from coursekit.cluster.path import Journey
 from coursekit.cluster.prints import packet_at, ping_line
 from coursekit.cluster.tables import HostTables, Link
-from coursekit.errors import CourseError
+from coursekit.errors import expect
 from coursekit.lab.replay import TAKES
 from coursekit.lab.results import Get, Ping, Traceroute
 from coursekit.lab.session import Net, Session, evidence
@@ -41,8 +41,7 @@ def mystery(session: Session, seed: int = 0) -> Case:
 
     In a replay the fault is one that was recorded, so that what is shown was captured.
     """
-    if not isinstance(session, Session):
-        raise CourseError(f"Something is broken in a session, as in mystery(s, seed=7); {session!r} was given.")
+    expect(session, Session, "Something is broken in a session, as in mystery(s, seed=7)")
     draw = random.Random(f"mystery {seed}")
     known = dict.fromkeys((take.cluster, take.profile, take.faults[0]) for take in TAKES if take.faults)
     cluster, profile, name = draw.choice([*known])

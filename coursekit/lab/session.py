@@ -13,7 +13,7 @@ from typing import Any
 from coursekit.cluster.firewall import Allow, allows
 from coursekit.cluster.model import Cluster, load
 from coursekit.cluster.watch import captures
-from coursekit.errors import CourseError
+from coursekit.errors import CourseError, expect
 from coursekit.lab.captures import Captures
 from coursekit.lab.live import Lab
 from coursekit.lab.live import up as up_live
@@ -167,8 +167,7 @@ def along(answer: Any, net: Net) -> list[tuple[str, bytes, str]]:
 
     Points of the way that nobody captured at are filled from the model, and said to be computed.
     """
-    if not isinstance(answer, Ping):
-        raise CourseError(f"The way of a ping is shown, as net.ping(…) returns it; {type(answer).__name__} was given.")
+    expect(answer, Ping, "The way of a ping is shown, as net.ping(…) returns it")
     real, model = captured(answer), captures(answer.journey)
     kind = evidence(net).partition(" · ")[0]
     found = []
@@ -180,8 +179,7 @@ def along(answer: Any, net: Net) -> list[tuple[str, bytes, str]]:
 
 def captured(answer: Any) -> Captures:
     """Return the frames that came with a ping or a GET, as a capture per capture point, in the order of the way."""
-    if not isinstance(answer, Ping | Get):
-        raise CourseError(f"Frames come with a ping, as net.ping(…) returns it; {type(answer).__name__} was given.")
+    expect(answer, Ping | Get, "Frames come with a ping or a GET, as net.ping(…) returns it")
     found, frames = Captures(), answer.frames
     way = [point for journey in getattr(answer, "journeys", ()) for point in journey.points()]
     seen = {frame.point for frame in frames}

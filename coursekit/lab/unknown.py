@@ -15,7 +15,7 @@ from typing import Any
 
 from coursekit.cluster.datagram import Datagram
 from coursekit.cluster.model import Cluster
-from coursekit.errors import CourseError
+from coursekit.errors import CourseError, expect
 from coursekit.lab.session import Net, Session, captured, evidence
 from coursekit.packets.capture import Capture, Frame
 from coursekit.packets.encapsulation import decapsulate
@@ -51,8 +51,7 @@ def drawn(seed: int) -> Cluster:
 
 def unknown(session: Session, seed: int = 0) -> Unknown:
     """Bring up a cluster drawn by `seed`, let its pods talk, and return what one node's eth0 saw."""
-    if not isinstance(session, Session):
-        raise CourseError(f"An unknown capture is taken in a session, as in unknown(s, seed=3); {session!r} was given.")
+    expect(session, Session, "An unknown capture is taken in a session, as in unknown(s, seed=3)")
     return Unknown(session.up(drawn(seed)))
 
 

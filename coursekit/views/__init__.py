@@ -139,8 +139,12 @@ def compare(aspect: str, cluster: Cluster | str = "two-racks", title: str = "") 
     return comparison(aspect, cluster, title)
 
 
-def watch(journeys: Mapping[str, Journey], filters: Iterable[str], hosts: Iterable[str], title: str = "") -> Sheet:
-    """Draw which of tcpdump's filters shows how many frames of journeys, by name, at the devices of `hosts`."""
+def watch(journeys: Mapping[str, Journey], filters: Iterable[str] | str, hosts: Iterable[str] | str | None = None,
+          title: str = "") -> Sheet:  # fmt: skip
+    """Draw how many frames of journeys, by name, each of tcpdump's filters shows at the devices of `hosts`, or of all.
+
+    `journeys` are such as {"host-gw": ping(network, "podA", "podB")}.
+    """
     return watched(journeys, filters, hosts, title)
 
 

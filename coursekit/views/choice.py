@@ -6,11 +6,13 @@ from typing import Any
 
 from coursekit.cluster.choice import QUESTIONS, Choice, Verdict
 from coursekit.cluster.modes import grid
+from coursekit.errors import expect
 from coursekit.views.sheet import Sheet
 
 
 def choice_sheet(choice: Choice, title: str = "") -> Sheet:
     """Return the verdicts: what remains comes first, then what is conditional, then what is out and why."""
+    expect(choice, Choice, 'What remains is what choose(one_subnet="no") returns, or card("Home lab").choice')
     ranked = sorted(choice.verdicts, key=lambda v: (not v.remains, bool(v.first)))
     rows = [[v.mode.name, _said(v), *_price(v)] for v in ranked]
     states = ["bad" if not v.remains else "first" if v.first else "good" for v in ranked]

@@ -12,7 +12,7 @@ from coursekit.cluster.model import Cluster
 from coursekit.cluster.modes import MODES, Trial, trial
 from coursekit.cluster.path import Journey
 from coursekit.cluster.watch import watch
-from coursekit.errors import CourseError
+from coursekit.errors import CourseError, expect, few
 from coursekit.packets.goodput import goodput
 from coursekit.views.sheet import Sheet
 
@@ -31,13 +31,20 @@ def comparison(aspect: str, cluster: Cluster | str = "two-racks", title: str = "
     return Sheet(shown, ("mode", *head), title or f"{kind}: {aspect}", notes=notes)
 
 
-def watched(journeys: Mapping[str, Journey], filters: Iterable[str], hosts: Iterable[str], title: str = "") -> Sheet:
-    """Return how many frames each filter shows at each device of `hosts`, for journeys by name."""
-    wanted, only = list(filters), set(hosts)
+def watched(journeys: Mapping[str, Journey], filters: Iterable[str] | str, hosts: Iterable[str] | str | None = None,
+            title: str = "") -> Sheet:  # fmt: skip
+    """Return how many frames each filter shows at each device of `hosts` (None: of all), for journeys by name."""
+    expect(journeys, Mapping, "Journeys are given by name, such as {'host-gw': ping(network, 'podA', 'podB')}")
+    wanted = [filters] if isinstance(filters, str) else list(filters)
+    seen = {name: watch(journey, wanted) for name, journey in journeys.items()}
+    there = dict.fromkeys(point.partition(":")[0] for points in seen.values() for point in points)
+    only = there if hosts is None else [hosts] if isinstance(hosts, str) else list(hosts)
+    if strangers := [host for host in only if host not in there]:
+        raise CourseError(f"No packet passes {few(strangers)}; the hosts on the way are {few(there)}.")
     rows = [
-        [f"{name}, {point}", *(seen[bpf] or "" for bpf in wanted)]
-        for name, journey in journeys.items()
-        for point, seen in watch(journey, wanted).items()
+        [f"{name}, {point}", *(shown[bpf] or "" for bpf in wanted)]
+        for name, points in seen.items()
+        for point, shown in points.items()
         if point.partition(":")[0] in only
     ]
     return Sheet(rows, ("capture point", *wanted), title or "computed: frames that each filter shows")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from textwrap import wrap
 from typing import Any
 
-from coursekit.errors import CourseError
+from coursekit.errors import CourseError, given
 from coursekit.views.twin import View, escape, left, tag
 
 WIDTH = 100  # columns of a text twin
@@ -27,6 +27,10 @@ class Sheet(View):
         self, rows: Iterable[Sequence[Any]], head: Sequence[str], title: str = "", *, states: Iterable[str] = (),
         notes: Iterable[str] = (),
     ) -> None:  # fmt: skip
+        rows = list(rows) if isinstance(rows, Iterable) else [rows]
+        for row in rows:
+            if isinstance(row, str) or not isinstance(row, Sequence):
+                raise CourseError(f"A table is a list of rows, each a list of cells; {given(row)} was given as a row.")
         listed = [[_lines(cell) for cell in row] for row in rows]
         marks = list(states) or [""] * len(listed)
         for row in listed:

@@ -111,7 +111,7 @@ def test_set_session_opt_works_both_ways() -> None:
 
 
 @pytest.mark.parametrize(("session", "side", "opt", "value", "said"), [
-    ("a-c", "a", "prepend", 1, "There is no session 'a-c'; there are a-b, b-c."),
+    ("a-c", "a", "prepend", 1, "There is no session 'a-c'; choose one of a-b, b-c."),
     ("a-b", "left", "prepend", 1, 'A side is "a" or "b", the first or second router of a session; \'left\' was given.'),
     ("a-b", "a", "med", 1, "A session has no option 'med'; it has rr_client, next_hop_self, allowas_in"),
     ("a-b", "a", "prepend", 256, "prepend is a whole number from 0 to 255; 256 was given."),
@@ -127,6 +127,15 @@ def test_an_option_that_no_session_has(session: str, side: Any, opt: str, value:
         network.set_session_opt(session, side, opt, value)
     assert str(caught.value).startswith(said)
     assert (network.run().updates, network.sessions["a-b"][0].options) == (0, Options())
+
+
+def test_a_router_that_there_is_not() -> None:
+    """Whoever is looked at, or has something done to it, is told by name where it is not there."""
+    network = settle(case(CHAIN, ["a-b", "b-c"]))
+    for ask in (network.speakers.__getitem__, network.router_down, network.router_up,
+                lambda name: network.originate(name, P, Attributes())):  # fmt: skip
+        with pytest.raises(CourseError, match="There is no router 'z'; choose one of a, b, c"):
+            ask("z")
 
 
 def test_igp_cost_moves_the_exit() -> None:

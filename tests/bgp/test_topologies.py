@@ -164,7 +164,7 @@ def test_impossible_sizes_get_a_sentence(build: Callable[[], Scenario]) -> None:
     (topologies.full_mesh, 60_001, "nodes = 60,001: a topology has from 1 to 60,000 of them."),
     (messages_of, "bgp-session", "A capture is what recording("), (messages_of, 3, "A capture is what recording("),
     (Birds, topologies.full_mesh(2), "BIRDs run what a simulation ran, such as Learning(cluster).simulation(); "),
-    (lambda given: list(passings(given)), topologies.full_mesh(2), "Passings are those of a simulation; Scenario"),
+    (lambda given: list(passings(given)), topologies.full_mesh(2), "Passings are those of a simulation, such"),
     (lambda given: Learning(given).simulation(), "chapter", 'A cluster is what load_cluster("chapter") returns; '),
 ])  # fmt: skip
 def test_what_the_verbs_of_a_run_take(verb: Callable[[Any], object], given: Any, said: str) -> None:

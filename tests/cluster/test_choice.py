@@ -181,6 +181,7 @@ def test_judging_picks() -> None:
         (lambda: choose(one_subnets="no"), r"no question 'one_subnets' \(did you mean 'one_subnet'\?\)"),
         (lambda: choose(one_subnet="maybe"), "'maybe' was given; .* takes 'yes', 'no', 'not sure'"),
         (lambda: choose()["vxlan"], "no mode 'vxlan'"),
+        (lambda: choose().ruled_out_by("subnet"), "no question 'subnet' .*there are one_subnet, routers"),
         (lambda: card("Moon base"), "no card 'Moon base'.*there are Public cloud"),
         (lambda: card("Public cloud"), "no card 'Public cloud'"),
         (lambda: card("Home lab").judge(["calico"]), "no mode 'calico'"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from coursekit import CourseError, load_cluster
+from coursekit import CourseError, load_cluster, network, ping
 from coursekit.cluster.modes import MODES, grid, trial
 from coursekit.cluster.watch import captures
 from coursekit.packets.layout import dissect
@@ -69,5 +69,8 @@ def test_other_clusters_and_names() -> None:
     assert MODES["host-gw"].on("minikube-calico") == MODES["host-gw"].on(load_cluster("minikube-calico"))
     with pytest.raises(CourseError, match=r"A cluster is a Cluster, the path of .*; 3 was given"):
         trial("calico-ipip", 3)  # type: ignore[arg-type]
-    with pytest.raises(CourseError, match="no mode 'vxlan'; there are host-gw, flannel-vxlan"):
-        trial("vxlan")
+    for ask in (trial, MODES.__getitem__):
+        with pytest.raises(CourseError, match="no mode 'vxlan'; choose one of host-gw, flannel-vxlan"):
+            ask("vxlan")
+    with pytest.raises(CourseError, match="no capture point 'node1:eth9'; choose one of podA:eth0, node1:"):
+        captures(ping(network(load_cluster("lab")), "podA", "podB"))["node1:eth9"]

@@ -116,6 +116,18 @@ def test_watching() -> None:
     assert found["one, node1:eth0"] == ["", "2"]
 
 
+def test_watching_everywhere_and_nowhere() -> None:
+    """Without hosts all devices are shown; one filter or host may be given as it is; a host off the way is told."""
+    journey = ping(network(load_cluster("lab")), "podA", "podB")
+    everywhere = rows(views.watch({"one": journey}, "icmp"))
+    assert list(everywhere) == [f"one, {point}" for point in watch(journey, ["icmp"])]
+    assert list(rows(views.watch({"one": journey}, "icmp", "podA"))) == ["one, podA:eth0"]
+    with pytest.raises(CourseError, match="No packet passes node9; the hosts on the way are podA, node1"):
+        views.watch({"one": journey}, ["icmp"], hosts=["node1", "node9"])
+    with pytest.raises(CourseError, match=r"Journeys are given by name, such as .*; a Journey was given"):
+        views.watch(journey, ["icmp"])  # type: ignore[arg-type]
+
+
 def test_unknown_aspect() -> None:
     """An aspect that nobody worked out is told, with those that there are."""
     with pytest.raises(CourseError, match="no aspect 'speed' to compare by; there are what a firewall must pass"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from coursekit import CourseError, views
@@ -158,3 +160,12 @@ def test_an_unknown_card() -> None:
     """A card that does not exist is told by name."""
     with pytest.raises(CourseError, match="no card 'Moon'"):
         views.explore_choice("Moon")
+
+
+@pytest.mark.parametrize("rows", [3, [1], ["host-gw"], [["a"], None]])
+def test_what_is_no_row(rows: Any) -> None:
+    """What is no list of rows, each a list of cells, gets a sentence; so does what is no choice."""
+    with pytest.raises(CourseError, match=r"A table is a list of rows, each a list of cells; .* was given as a row"):
+        views.sheet(rows, ["mode"])
+    with pytest.raises(CourseError, match=r"What remains is what choose\(one_subnet=.*was given"):
+        views.choice(rows)
