@@ -131,9 +131,9 @@ def test_an_option_that_no_session_has(session: str, side: Any, opt: str, value:
 
 def test_a_router_that_there_is_not() -> None:
     """Whoever is looked at, or has something done to it, is told by name where it is not there."""
-    network = settle(case(CHAIN, ["a-b", "b-c"]))
+    network = settle(case(CHAIN, ["a-b", "b-c"], originate=[{"router": "a"}]))
     for ask in (network.speakers.__getitem__, network.router_down, network.router_up,
-                lambda name: network.originate(name, P, Attributes())):  # fmt: skip
+                lambda name: network.originate(name, P)):  # fmt: skip
         with pytest.raises(CourseError, match="There is no router 'z'; choose one of a, b, c"):
             ask("z")
 
