@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
-from coursekit.cluster import exchange, journey
+from coursekit.cluster import exchange, icmp, journey
 from coursekit.cluster.datagram import ICMP, TCP, UDP, Datagram, reassemble
 from coursekit.cluster.network import Network
-from coursekit.cluster.path import Journey, Outcome
+from coursekit.cluster.path import Journey, Outcome, PathMtu
 from coursekit.cluster.prints import Hop
 from coursekit.cluster.probes import TRACEROUTE_PORT, Probe
 from coursekit.cluster.travel import World
@@ -137,8 +137,13 @@ def _get(model: Network, net: Lab, src: str, dst: str, differences: list[str], s
     expected: Seen = Counter()
     serving = model.change(dst, listens=model.host(dst).listens | {("tcp", exchange.PORT)})
     world = World(serving, Drawn(live), wait)
+    learned: list[PathMtu] = []
+    told_nothing = Outcome("lost", "", None, "", "")
     for host, packet in _segments(live, src, dst):
+        heard = _heard(live, packet, learned)
+        world.network = serving.after(Journey((), told_nothing, learned=heard)) if heard else serving
         one = journey.send_in(world, packet.data, host)
+        learned += one.learned
         syn = packet.payload[13] & 0x12 == 0x02
         if syn and one.reply is not None and one.outcome.kind == "delivered":
             answers = [p.data for h, p in _segments(live, src, dst) if h == dst and p.payload[13] & 0x12 == 0x12]
@@ -153,6 +158,18 @@ def _get(model: Network, net: Lab, src: str, dst: str, differences: list[str], s
     for one in told.journeys:
         model = model.after(one)
     return model, bool(told.error), identical, told.journeys
+
+
+def _heard(live: Live, packet: Datagram, learned: Iterable[PathMtu]) -> tuple[PathMtu, ...]:
+    """Those of `learned` that hosts had been told when a segment passed them, as captured: nodes learn under way."""
+    found = []
+    for path in dict.fromkeys(learned):
+        here = [frame for frame in live.kept if frame.host == path.host]
+        told = [f.time_ns for f in here if not f.out and f.packet and icmp.mtu_of(f.packet) == path.mtu]
+        marks = packet.payload[:16], packet.payload[20:32]  # one sent again has another timestamp
+        passed = [f.time_ns for f in here if all(mark in f.data for mark in marks) and not _is_error(f)]
+        found += [path] if told and passed and told[0] < passed[0] else []
+    return tuple(found)
 
 
 def _segments(live: Live, src: str, dst: str) -> list[tuple[str, Datagram]]:
