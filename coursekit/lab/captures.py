@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from coursekit.cluster.network import Network
@@ -51,9 +52,22 @@ class Captures(Mapping[str, Capture]):
         wanted = list(points)
         self.everything = tuple(frames)
         self.frames = tuple(frame for frame in self.everything if frame.point in wanted)
-        with tempfile.TemporaryDirectory() as room:
-            found = write(self.frames, wanted, folder or Path(room))
+        with scratch() if folder is None else nullcontext(folder) as room:
+            found = write(self.frames, wanted, room)
             self._found = {point: load(path).filter(bpf) for point, path in found.items()}
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """Yield a folder that is gone afterwards; raises CourseError where none can be made."""
+    try:
+        room = tempfile.TemporaryDirectory()
+    except OSError as error:
+        raise CourseError(
+            f"No temporary folder can be made ({error.strerror}). Let TMPDIR name a folder that may be written."
+        ) from None
+    with room as name:
+        yield Path(name)
 
 
 def points_of(network: Network, asked: Iterable[str] | None) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from coursekit.errors import CourseError
+from coursekit.lab.captures import scratch
 from coursekit.lab.probe import probe
 from coursekit.lab.recorder import provenance
 from coursekit.lab.recorder.compare import differences
@@ -79,8 +79,8 @@ def _record(names: list[str], into: Path | None, guest: Guest | None) -> int:
         scenario = scenarios()[name]
         if why := _cannot(scenario, guest):
             return scenario, f"cannot be recorded here: {why}"
-        with tempfile.TemporaryDirectory() as room:
-            return scenario, _take(scenario, Path(room), guest)
+        with scratch() as room:
+            return scenario, _take(scenario, room, guest)
 
     for scenario, made in _side_by_side(make, [scenario.name for scenario in wanted]):
         if isinstance(made, Take):  # written here, where an interrupt is felt: then nothing more is
@@ -146,12 +146,12 @@ def _again(name: str, guest: Guest | None) -> tuple[int, str]:
         return 0, f"{name}: cannot be re-run here: {why}"
     began = time.monotonic()
     for _ in range(_UNSURE_TRIES if scenario.bgp or scenario.kernel else _TRIES):
-        with tempfile.TemporaryDirectory() as room:
+        with scratch() as room:
             try:
-                taken = _take(scenario, Path(room, "captures"), guest)
+                taken = _take(scenario, room / "captures", guest)
+                fresh = recording(provenance.write(scenario, taken, room / "now"))
             except CourseError as error:
                 return 1, f"{name}: could not be re-run: {error}"
-            fresh = recording(provenance.write(scenario, taken, Path(room, "now")))
             found = list(differences(recording(name), fresh, updates=not scenario.race))
         if not found:
             break

@@ -13,7 +13,6 @@ import select
 import struct
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -54,7 +53,7 @@ class Sandbox:
     def __init__(self, started_by: Sequence[str] = ()) -> None:
         """Start the agent: in namespaces, or by a command whose stdin and stdout are the agent's."""
         self._patience = _SILENCE if started_by else None
-        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed in close()
+        self._complaints = open(os.memfd_create("complaints"), "w+b")  # noqa: SIM115 - closed in close()
         self._lock = threading.Lock()
         self._count = 0
         environment = {**os.environ, "PATH": SEARCH_PATH, "LC_ALL": "C"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -153,19 +154,20 @@ sys.exit(main(sys.argv[2:]))
 
 
 @needs_kernel
-def test_ctrl_c_while_the_guest_boots_leaves_nothing(guest: Guest, tmp_path: Path) -> None:
-    """An interrupt while QEMU boots ends with 130, without a traceback, a process or a file."""
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
+def test_an_end_while_the_guest_boots_leaves_nothing(guest: Guest, tmp_path: Path, number: int, status: int) -> None:
+    """Ctrl-C while QEMU boots ends with 130 and no traceback; after that, or a kill, no process or file is left."""
     process = subprocess.Popen(
         [sys.executable, "-c", UNPACKED, guest._root, "lab", "verify", "calico-ipip", "--kernel", str(kernel())],
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(tmp_path)},
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip
     assert soon(lambda: machines(tmp_path))
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, said = process.communicate(timeout=60)
-    assert (process.returncode, "Traceback" in said) == (130, False), said
-    assert not machines(tmp_path)
-    assert list(tmp_path.iterdir()) == []
+    assert (process.returncode, "Traceback" in said) == (status, False), said
+    assert soon(lambda: not machines(tmp_path))
+    assert soon(lambda: not list(tmp_path.iterdir()))
 
 
 def package(folder: Path, files: dict[str, bytes]) -> Path:
@@ -205,6 +207,23 @@ def test_a_package_of_no_kernel_gets_a_sentence(
     assert main(["lab", "verify", "calico-ipip", "--kernel", str(file)]) == 2
     assert said in capsys.readouterr().err
     assert list((tmp_path / "room").iterdir()) == []
+
+
+@pytest.mark.tool("dpkg-deb")
+def test_no_room_for_the_guest_gets_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the guest's files do not fit, the folder is named, and nothing stays there."""
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Guest, "_unpack", full)
+    monkeypatch.setattr(guests, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert main(["lab", "verify", "calico-ipip", "--kernel", __file__]) == 2
+    assert f"cannot be kept in {tmp_path}/" in (said := capsys.readouterr().err)
+    assert "No space left on device. It needs 600 MB" in said
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_the_guest_needs_is_named(

@@ -264,6 +264,15 @@ def test_an_interrupted_fault_can_be_repaired(monkeypatch: pytest.MonkeyPatch) -
         assert net.faults == ()
 
 
+def test_a_machine_without_temporary_folders(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lab needs none; only captures do, and say so."""
+    monkeypatch.setattr("tempfile.tempdir", "/nowhere")
+    with lab.up("lab") as net:
+        assert net.ping("podA", "podB").journey.outcome.kind == "delivered"
+        with pytest.raises(CourseError, match=r"No temporary folder .*Let TMPDIR name"), net.capture():
+            pass
+
+
 def test_mistakes_get_sentences() -> None:
     """Unknown hosts, commands, faults, points and filters, and commands that never end."""
     with lab.up("lab") as net:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import coursekit
 from coursekit.errors import CourseError
+from coursekit.lab.captures import scratch
 from coursekit.lab.probe import attempt, which
 
 _QEMU = "qemu-system-x86_64"
@@ -30,6 +31,7 @@ _MODULES = ("virtio_pci", "virtio_console", "veth", "bridge", "ipip", "vxlan", "
             "inet_diag", "tcp_diag")  # fmt: skip
 _MEMORY = "1024"  # MiB; the TCP window scale that a kernel offers follows from it
 _UP = "The agent waits."
+_ROOM_NEEDED = "It needs 600 MB: let TMPDIR name a folder with more room."
 _PATIENCE = 180.0  # seconds to boot in; it takes 5 on an idle processor
 # Written by the guest's Python, which knows what it imports: modules compiled (that takes longest in there), and
 # what is asked for only when it is needed.
@@ -81,30 +83,34 @@ class Guest:
     """
 
     def __init__(self, package: Path) -> None:
-        for program in (_QEMU, "dpkg-deb", _PYTHON, *_TOOLS):
+        for program in (_QEMU, "dpkg-deb", "setpriv", _PYTHON, *_TOOLS):
             if which(program) is None:
                 raise CourseError(f"{program} is not installed, and the guest needs it (qemu-system-x86, dpkg, …).")
         if platform.machine() != "x86_64":
             raise CourseError(f"The guest runs x86-64 programs of this machine, and it is {platform.machine()}.")
         if not package.is_file():
             raise CourseError(f"There is no file {package}; `apt-get download linux-image-6.1.0-56-amd64` gets one.")
-        self._room = tempfile.TemporaryDirectory()
-        self._root = Path(self._room.name)
+        self._room = contextlib.ExitStack()
+        self._root = self._room.enter_context(scratch())
         try:
+            self._room.enter_context(_swept(self._root))
             with tempfile.TemporaryDirectory(dir=self._root) as unpacked:
                 version = self._unpack(package, Path(unpacked))
             debian = attempt(["dpkg-deb", "--field", str(package), "Version"]).said
             self.kernel = f"{version} (Debian {debian}) in QEMU {_qemu()} TCG"
             self._boot()
+        except OSError as error:
+            self._room.close()
+            raise CourseError(f"The guest cannot be kept in {self._root}: {error.strerror}. {_ROOM_NEEDED}") from None
         except BaseException:
-            self._room.cleanup()
+            self._room.close()
             raise
 
     def __enter__(self) -> Guest:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._room.cleanup()
+        self._room.close()
 
     def command(self) -> list[str]:
         """Return the command that wakes a copy, whose stdin and stdout are the agent's."""
@@ -143,8 +149,8 @@ class Guest:
         log = self._root / "log"
         with log.open("wb") as complaints:
             process = subprocess.Popen(
-                [*self._machine("null"), "-monitor", "stdio"], cwd=self._root, stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL, stderr=complaints, start_new_session=True,
+                ["setpriv", "--pdeathsig", "KILL", *self._machine("null"), "-monitor", "stdio"], cwd=self._root,
+                stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=complaints, start_new_session=True,
             )  # fmt: skip
         try:
             until = time.monotonic() + _PATIENCE
@@ -161,6 +167,15 @@ class Guest:
         finally:
             process.kill()
             process.wait()
+
+
+@contextlib.contextmanager
+def _swept(folder: Path) -> Iterator[None]:
+    """Let a shell wait for our end and then remove a folder: who is killed leaves none."""
+    script = 'cat; for n in $(seq 50); do rm -rf "$1" && break; sleep 0.1; done'
+    with subprocess.Popen(["sh", "-c", script, "sh", folder], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL, cwd="/", start_new_session=True):  # fmt: skip
+        yield
 
 
 def _last(said: str) -> str:
