@@ -59,12 +59,13 @@ def run(scenario: Scenario, profile: str = "rfc", seed: int | None = None) -> It
 
 def _result(simulation: Simulation, step: Step, done: Run, prefixes: list[str]) -> StepResult:
     rib: Rib = {}
+    entries: dict[object, dict[str, Any] | None] = {}
     fib: dict[str, dict[str, Any]] = {}
     gateways: dict[str, dict[str, Any]] = {}
     asked = step.expect.get("fib") or {}
     for name, speaker in simulation.speakers.items():
         rows = {prefix: speaker.loc_rib.get(prefix) for prefix in prefixes}
-        rib[name] = {prefix: entry(decision) for prefix, decision in rows.items()}
+        rib[name] = {prefix: _shared(decision, entries) for prefix, decision in rows.items()}
         table = {prefix: hops(decision) for prefix, decision in rows.items() if decision and decision.best}
         fib[name] = {prefix: _one(found) for prefix, found in table.items()}
         fib[name] |= {dst: _one(lookup(table, dst)) for dst in asked.get(name, ()) if dst not in fib[name]}
@@ -75,6 +76,17 @@ def _result(simulation: Simulation, step: Step, done: Run, prefixes: list[str]) 
         note = "In lock-step the network never falls quiet; it settled when messages came in random order."
     return StepResult(step.name, done.converged, simulation.established, done.updates, rib, fib,
                       simulation.longest_taken, simulation.stale, note, gateways)  # fmt: skip
+
+
+def _shared(decision: Decision | None, entries: dict[object, dict[str, Any] | None]) -> dict[str, Any] | None:
+    """Return `entry`, one object for all who hold the same: a thousand clients of a reflector do."""
+    if decision is None or decision.best is None:
+        return None
+    key = (decision.best.source, decision.best.attributes, decision.decided_by, decision.candidates,
+           tuple(path.source for path in decision.multipath))  # fmt: skip
+    if key not in entries:
+        entries[key] = entry(decision)
+    return entries[key]
 
 
 def entry(decision: Decision | None) -> dict[str, Any] | None:

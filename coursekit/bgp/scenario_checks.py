@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from ipaddress import IPv4Address, ip_address, ip_network
 from typing import Any, NoReturn
 
@@ -26,6 +27,10 @@ def shown(value: object) -> str:
 def plain(value: object) -> str:
     """Return any value as text that can be printed: half a character, as JSON may hold one, becomes a question mark."""
     return str(value).encode("utf-8", "replace").decode()
+
+
+_address = cache(ip_address)  # a session's stand in its routers and subnets too
+_written = cache(str)
 
 
 def _lists(value: object) -> bool:
@@ -86,12 +91,12 @@ class Checks:
         try:
             if not isinstance(value, str):
                 raise ValueError
-            parsed = ip_address(value)
+            parsed = _address(value)
         except ValueError:
             self.wrong(f"{what} = {shown(value)} is no address")
         if ipv4 and (not isinstance(parsed, IPv4Address) or int(parsed) == 0):
             self.wrong(f"{what} = {shown(value)} is no BGP identifier: four numbers as in 192.0.2.1, not 0.0.0.0")
-        return str(parsed)
+        return _written(parsed)
 
     def prefix(self, value: object, place: str) -> str:
         """Return a prefix in canonical form."""

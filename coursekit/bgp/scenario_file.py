@@ -213,7 +213,7 @@ class _Reader(Checks):
             if self.addresses.get(address) != router:
                 self.wrong(f"{place} uses {address} for {router}, which has no such address")
             addresses.append(address)
-        if ip_address(addresses[0]).version != ip_address(addresses[1]).version:
+        if (":" in addresses[0]) != (":" in addresses[1]):
             self.wrong(f"{place} goes from {addresses[0]} to {addresses[1]}: one is IPv4, the other IPv6")
         a_opts, b_opts = (self.options(item.get(f"{end}_opts"), f"{place}: {end}_opts") for end in "ab")
         if a_opts.role and b_opts.role and ROLES[a_opts.role] != b_opts.role:

@@ -6,7 +6,7 @@ sends. Everything between speakers (time, order, loss) is `simulation`'s.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from coursekit.bgp.decision import NOTHING, Decision, decide
@@ -279,23 +279,22 @@ class Speaker:
             return decision.fallback
         return decision.best
 
-    def advertise(self, prefix: str, neighbours: Iterable[Neighbour] | None = None, *,
+    def advertise(self, prefix: str, neighbours: list[Neighbour] | None = None, *,
                   before: Path | None = None) -> Iterator[Update]:  # fmt: skip
         """Yield an UPDATE or a withdrawal for every neighbour, or those given, that does not hold what it should.
 
         `before` is the path that was passed on until now, where it is another one.
         """
-        told = self._told.setdefault(prefix, set())
         best = self.passed_on(prefix)
         if neighbours is None:
-            eligible = self.eligible(best) if best else []
-            if self._adding:
-                eligible = self.neighbours
-            if told and len(eligible) < len(self.neighbours):
-                places = told.union(neighbour.index for neighbour in eligible)
+            neighbours = self.neighbours if self._adding else self.eligible(best) if best else []
+            told = self._told.get(prefix)
+            if told and len(neighbours) < len(self.neighbours):
+                places = told.union(neighbour.index for neighbour in neighbours)
                 neighbours = [self.neighbours[place] for place in sorted(places)]
-            else:
-                neighbours = eligible
+            if not neighbours:
+                return
+        told = self._told.setdefault(prefix, set())
         memo: dict[object, Attributes | None] = {}
         quiet = self.profile.has("filtered-without-withdrawal") and not self._adding
         for neighbour in neighbours:
