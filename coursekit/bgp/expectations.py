@@ -71,11 +71,8 @@ def _result(simulation: Simulation, step: Step, done: Run, prefixes: list[str]) 
         fib[name] |= {dst: _one(lookup(table, dst)) for dst in asked.get(name, ()) if dst not in fib[name]}
         gateways[name] = {dst: _one([hop if hop == "local" else simulation.igp.gateway(name, hop) or hop
                                      for hop in lookup(table, dst)]) for dst in asked.get(name, ())}  # fmt: skip
-    note = done.oscillation.sentence if done.oscillation else None
-    if done.livelock:
-        note = "In lock-step the network never falls quiet; it settled when messages came in random order."
     return StepResult(step.name, done.converged, simulation.established, done.updates, rib, fib,
-                      simulation.longest_taken, simulation.stale, note, gateways)  # fmt: skip
+                      simulation.longest_taken, simulation.stale, done.note, gateways)  # fmt: skip
 
 
 def _shared(decision: Decision | None, entries: dict[object, dict[str, Any] | None]) -> dict[str, Any] | None:

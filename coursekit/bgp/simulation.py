@@ -34,12 +34,27 @@ class Oscillation:
 
 @dataclass(frozen=True)
 class Run:
-    """What came of a run, and the UPDATEs sent since the one before. `livelock`: only lock-step kept it going."""
+    """What came of a run, and the UPDATEs sent since the one before. `livelock`: only the schedule kept it going.
+
+    `period` is the number of messages after which the whole state returned in lock-step; None if it was not seen to.
+    """
 
     converged: bool
     updates: int
     oscillation: Oscillation | None = None
     livelock: bool = False
+    period: int | None = None
+
+    @property
+    def note(self) -> str | None:
+        """What has to be said of a run that did not simply fall quiet, in a sentence."""
+        if self.oscillation:
+            return self.oscillation.sentence
+        if not self.livelock:
+            return None
+        return ("In lock-step the network never falls quiet" if self.period else
+                "In this order of messages the network was not quiet after very many"
+                ) + "; it settled when messages came in random order."  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -162,29 +177,32 @@ class Simulation(Network):
         before = self._counted
         if limit is None:
             prefixes = len({prefix for speaker in self.speakers.values() for prefix in speaker.own}) + 1
-            limit = max(20_000, 50 * (len(self.sessions) + 1) * prefixes)
+            limit = max(20_000, 200 * (len(self.sessions) + 1) * prefixes)
         done = self._run_on(limit)
         self._counted = self.updates
         return replace(done, updates=self.updates - before)
 
     def _run_on(self, limit: int) -> Run:
-        if not isinstance(self.schedule, Fifo):
-            settled, changed = self._run_watched(limit)
-            return Run(settled, 0, None if settled else _named(changed, None))
-        period = self._run_in_step(limit)
+        own, period = self.schedule, None
+        if isinstance(own, Fifo):
+            period = self._run_in_step(limit)
+        else:
+            self._run_watched(limit)
         if self.quiet:
             return Run(True, 0)
-        # Two speakers may only ever pass each other in lock-step. Where some order settles, daemons will come upon it.
+        # Two speakers may only ever pass each other in lock-step, and without coalescing a clique explores every path
+        # that there is. Where some order settles, daemons will come upon it.
         self._reschedule(Shuffled(seed=1))
-        settled, changed = self._run_watched(max(5_000, min(limit, 100 * len(self.sessions))))
-        self._reschedule(Fifo())
-        if settled:
-            return Run(True, 0, livelock=True)
-        return Run(False, 0, _named(changed, period))
+        prefixes = len({update.prefix for update in self.schedule.waiting()})
+        enough = 10 * len(self.speakers) * len(self.sessions) * prefixes  # a clique takes this much, and not more
+        settled, changed = self._run_watched(max(5_000, min(limit, enough)))
+        self._reschedule(own)
+        return Run(True, 0, None, True, period) if settled else Run(False, 0, _named(changed, period), False, period)
 
     def _reschedule(self, schedule: Schedule) -> None:
         """Let another schedule carry what is under way."""
-        waiting, self.schedule = self.schedule.waiting(), schedule
+        waiting = [self.schedule.pop(self.time)[1] for _ in range(len(self.schedule))]
+        self.schedule = schedule
         for update in waiting:
             schedule.push(self.time, update)
 

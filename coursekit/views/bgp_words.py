@@ -187,6 +187,5 @@ def ending(chapter: Chapter, updates: int, total: int) -> str:
     sessions = f"{chapter.sessions} of {count(total, 'session')} Established"
     if chapter.run.oscillation:
         return f"{chapter.run.oscillation.sentence} Stopped after {updates:,} UPDATEs; {sessions}."
-    also = " In lock-step it never falls quiet; it settled when messages came in random order."
     quiet = f"quiet after {updates:,} UPDATE{'s' * (updates != 1)}" if updates else "quiet at once, without an UPDATE"
-    return f"{quiet}; {sessions}.{also * chapter.run.livelock}"
+    return f"{quiet}; {sessions}.{f' {chapter.run.note}' if chapter.run.note else ''}"
