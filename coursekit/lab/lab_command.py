@@ -91,7 +91,7 @@ def _record(names: list[str], into: Path | None, guest: Guest | None) -> int:
 
 
 def _verify(names: list[str], sums: bool, guest: Guest | None) -> int:
-    wanted = [recording(name).name for name in names] or list(recordings())
+    wanted = list(dict.fromkeys(recording(name).name for name in names)) or list(recordings())
     damaged = list(_damaged(wanted, everything=not names))
     for sentence in damaged:
         print(sentence, flush=True)
@@ -119,6 +119,8 @@ def _damaged(names: list[str], *, everything: bool) -> Any:
         except CourseError as error:
             yield str(error)
     if everything:
+        for name in (name for name in scenarios() if name not in names):
+            yield f"The recording {name!r} is not there. `git checkout -- data/recordings/{name}` brings it back."
         for path in sorted(home.iterdir()):
             if path.name not in names:
                 yield f"{path.name} in data/recordings is no recording: it has no provenance.json. Remove it."

@@ -36,6 +36,8 @@ def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Let the course's data be copies of a few recordings, which a test may spoil."""
     for name in NAMES:
         shutil.copytree(data_dir() / "recordings" / name, tmp_path / "recordings" / name)
+    described = {name: scenarios()[name] for name in NAMES}
+    monkeypatch.setattr(command, "scenarios", lambda: described)
     monkeypatch.setattr(command, "data_dir", lambda: tmp_path)
     monkeypatch.setattr(opened, "data_dir", lambda: tmp_path)
     return tmp_path / "recordings"
@@ -79,11 +81,33 @@ def test_missing_and_added_files_fail(copied: Path, capsys: pytest.CaptureFixtur
     assert three.startswith("stray in data/recordings is no recording")
 
 
+def test_a_recording_that_is_gone_is_missed(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A recording that a scenario describes and that is not there fails the whole, whatever became of its folder."""
+    shutil.rmtree(copied / "wrong-port")
+    (copied / "no-overlay" / "provenance.json").unlink()
+
+    assert main(["lab", "verify", "--sums"]) == 1
+    said = capsys.readouterr().out.splitlines()
+    assert [line.partition(" is n")[0] for line in said] == [
+        "The recording 'no-overlay'", "The recording 'wrong-port'", "no-overlay in data/recordings"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("key", ["title", "evidence", "setup"])
+def test_what_is_said_of_a_recording_is_compared(copied: Path, key: str) -> None:
+    """A provenance that tells something else than the scenario is a difference."""
+    path = copied / "no-overlay" / "provenance.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {key: "Lies."}))
+    whole = recording(data_dir() / "recordings" / "no-overlay")
+    (said,) = differences(recording(copied / "no-overlay"), whole)
+    assert said.startswith(f"provenance.json: {key}: recorded 'Lies.', now ")
+
+
 def test_untouched_files_pass(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Recordings that are as they were pass; with names only those are looked at."""
     assert main(["lab", "verify", "--sums"]) == 0
     (copied / "no-overlay" / "ping.txt").write_text("")
-    assert main(["lab", "verify", "--sums", "wrong-port"]) == 0
+    assert main(["lab", "verify", "--sums", "wrong-port", "wrong-port"]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == (
         "1 recording: every file is the one that was recorded (SHA-256)."
     )

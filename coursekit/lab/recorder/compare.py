@@ -9,12 +9,17 @@ from coursekit.lab.recorder import masks
 from coursekit.lab.recorder.masks import Row
 from coursekit.lab.recording import Recording
 
+_SAID = ("title", "evidence", "setup")  # of a recording's provenance, what its scenario says too
+
 
 def differences(old: Recording, new: Recording, *, updates: bool = True) -> Iterator[str]:
-    """Yield in words where `new` is not as `old`: files, then tables, outputs and frames.
+    """Yield in words where `new` is not as `old`: what is said of it, files, then tables, outputs and frames.
 
     Without `updates` BGP's messages are left out: some come only when a path came first.
     """
+    for key in _SAID:
+        if old.provenance.get(key) != new.provenance[key]:
+            yield f"provenance.json: {key}: recorded {old.provenance.get(key)!r}, now {new.provenance[key]!r}"
     before, now = set(old.provenance["sha256"]), set(new.provenance["sha256"])
     for name in sorted(before ^ now):
         yield f"{name}: {'only recorded' if name in before else 'only there now'}"
