@@ -122,11 +122,14 @@ def _path_attributes(attributes: Attributes, next_hop: bool = True) -> list[Any]
     for hop in attributes.as_path:
         if isinstance(hop, frozenset):
             segments.append((1, sorted(hop)))
-        elif segments and segments[-1][0] == 2 and len(segments[-1][1]) < 255:
+        elif segments and segments[-1][0] == 2:
             segments[-1][1].append(hop)
         else:
             segments.append((2, [hop]))
-    path = scapy_bgp.BGPPAAS4BytesPath(segments=[segment(segment_type=kind, segment_value=v) for kind, v in segments])
+    # Whoever prepends to a full segment begins a new one in front: the first is the short one (RFC 4271 §5.1.2 b).
+    path = scapy_bgp.BGPPAAS4BytesPath(segments=[
+        segment(segment_type=kind, segment_value=hops[max(end - 255, 0) : end]) for kind, hops in segments
+        for end in range((len(hops) - 1) % 255 + 1, len(hops) + 1, 255)])  # fmt: skip
     origin = scapy_bgp.BGPPAOrigin(origin=ORIGINS.index(attributes.origin))
     out = [_attribute(0x40, 1, origin), _attribute(0x40, 2, path)]
     if next_hop:

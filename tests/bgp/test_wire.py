@@ -30,6 +30,22 @@ def test_a_reflected_route_is_birds_bytes() -> None:
     assert wire.read_update(END_OF_RIB).end_of_rib
 
 
+@pytest.mark.parametrize(("hops", "segments"), [(1, [1]), (255, [255]), (256, [1, 255]), (600, [90, 255, 255])])
+def test_a_long_as_path_overflows_into_a_segment_in_front(hops: int, segments: list[int]) -> None:
+    """A segment holds 255 AS numbers; prepending to a full one begins another in front of it (RFC 4271 §5.1.2 b)."""
+    given = ROUTE._replace(as_path=tuple(range(1, hops + 1)))
+    data = wire.encode([("10.244.1.0/24", 0)], given)
+    at = data.index(b"\x02", 23 + 4)  # after ORIGIN: the type of AS_PATH, then its length
+    at += 2 + (data[at - 1] >> 4 & 1)
+    found = []
+    while len(found) < len(segments):
+        assert data[at] == 2
+        found.append(data[at + 1])
+        at += 2 + 4 * data[at + 1]
+    assert found == segments
+    assert wire.read_update(data).attributes == given
+
+
 ASNS = st.integers(1, 2**32 - 1)
 IPV4 = st.ip_addresses(v=4).map(str)
 ATTRIBUTES = st.builds(
