@@ -124,7 +124,8 @@ def _formulas(data: object, args: argparse.Namespace, bad: list[CourseError]) ->
 def _text(step: StepResult) -> list[str]:
     """Return a step as lines: what happened, then each router's best routes."""
     quiet = "converged" if step.converged else "does not converge"
-    lines = [f"  {step.name}: {quiet}, {step.sessions} sessions up, {step.updates} UPDATEs"]
+    lines = [f"  {step.name}: {quiet}, {step.sessions} session{'s' * (step.sessions != 1)} up, "
+             f"{step.updates} UPDATE{'s' * (step.updates != 1)}"]  # fmt: skip
     if step.note:
         lines.append(f"    {step.note}")
     for router, rows in step.rib.items():

@@ -146,15 +146,19 @@ def differences(step: Step, result: StepResult, profile: str, counts: bool = Tru
         yield from _ribs(expect, result.rib, profile)
         yield from _fibs(expect.get("fib") or {}, result.fib, result.gateways)
         if "stale_during" in expect and not _stale(expect["stale_during"], result.stale_during):
-            yield f"stale during the restart: {result.stale_during or 'nothing'}, expected {expect['stale_during']}"
+            yield (f"stale during the restart: {_listed(result.stale_during)}, "
+                   f"expected {_listed(expect['stale_during'])}")  # fmt: skip
     if "sessions" in expect and expect["sessions"] != result.sessions:
-        yield f"{result.sessions} sessions are up, expected {expect['sessions']}"
+        up = "session is" if result.sessions == 1 else "sessions are"
+        yield f"{result.sessions} {up} up, expected {expect['sessions']}"
     updates = expect.get(f"updates_{profile}", expect.get("updates") if profile in ("rfc", "bird") else None)
     if counts and updates is not None and updates != result.updates:
-        yield f"{result.updates} UPDATEs were sent, expected {updates}"
+        sent = "UPDATE was" if result.updates == 1 else "UPDATEs were"
+        yield f"{result.updates} {sent} sent, expected {updates}"
     longest = expect.get("max_as_path_len_accepted")
     if counts and longest is not None and longest != result.max_as_path_len_accepted:
-        yield f"the longest AS_PATH taken in has {result.max_as_path_len_accepted} hops, expected {longest}"
+        held = f"{result.max_as_path_len_accepted} hop{'s' * (result.max_as_path_len_accepted != 1)}"
+        yield f"the longest AS_PATH taken in has {held}, expected {longest}"
 
 
 def _ribs(expect: Mapping[str, Any], rib: Rib, profile: str) -> Iterator[str]:
@@ -249,6 +253,13 @@ def _canonical(prefix: str) -> str:
         return str(ip_network(prefix))
     except ValueError:
         return prefix
+
+
+def _listed(stale: Any) -> str:
+    """Say what is stale, in any of the forms that files use."""
+    if isinstance(stale, dict):
+        return "; ".join(f"at {router} {_said(rows)}" for router, rows in stale.items()) or "nothing"
+    return ("something" if stale else "nothing") if isinstance(stale, bool) else _said(stale)
 
 
 def _said(value: Any) -> str:

@@ -89,7 +89,7 @@ EXPECTATIONS: list[tuple[str, Any, str]] = [
     ("rib", {"n1": {"10.65.2.0/26": {"next_hop_any_of": ["1.2.3.4"]}}}, "expected one of 1.2.3.4"),
     ("rib_any_of", [{"n1": {"10.65.2.0/26": None}}], "none of the 1 stable states was reached"),
     ("rib_override", {"rfc": {"n1": {"10.65.2.0/26": {"med": 5}}}}, "med is nothing, expected 5"),
-    ("stale_during", {"n1": ["10.65.2.0/26"]}, "stale during the restart: nothing"),
+    ("stale_during", {"n1": ["10.65.2.0/26"]}, "stale during the restart: nothing, expected at n1 [10.65.2.0/26]"),
     ("max_as_path_len_accepted", 3, "the longest AS_PATH taken in has 0 hops, expected 3"),
 ]
 
