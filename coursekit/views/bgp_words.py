@@ -90,7 +90,7 @@ def event(given: Event, scenario: Scenario) -> str:
         more = f" and {given.updates:,} more UPDATE{'s' * (given.updates != 1)}" if given.updates else ""
         return f"What is under way{more} {'are' if more else 'is'} not drawn message by message."
     if given.kind in ("action", "timer"):
-        silence = f"A hold timer runs out: nothing was heard for {HOLD_TIME // 1000} s"
+        silence = f"A hold timer runs out: nothing was heard for {HOLD_TIME // 1000} s, as RFC 4271 suggests"
         what = action(given.action) if given.action else silence
         return f"{what}. {_at_once(given)}"
     assert given.message

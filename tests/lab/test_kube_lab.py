@@ -107,12 +107,12 @@ def test_a_live_cluster_is_asked_and_driven(kubectl: Path) -> None:
     assert journey.frames_at("minikube:eth0")[0][23] == 4
     for topic in TOPICS[2:]:
         assert not [a for a in one.ask(topic).answers if a.evidence in ("failed", "not run")], topic
-    assert "of JSON, read as:\nmy.ippool-1 10.244.0.0/16 ipipMode Always, vxlanMode Never" in repr(one.ask("mode"))
+    assert "… 1 line of JSON, read as:\nmy.ippool-1 10.244.0.0/16 ipipMode Always, vxlanMode" in repr(one.ask("mode"))
     assert "read as:\nminikube 192.168.1.10 Ready\nminikube-m02 192.168.1.11 Ready" in repr(one.ask("pods"))
     assert "10.244.1.0/24 minikube-m02" in repr(one.ask("mode"))
     silent = one.ask("envelope").answers[1]
     assert (silent.text, silent.evidence) == ("", one.evidence), "the filter that shows nothing is as it should be"
-    assert "not run: it destroys" in repr(one.ask("end"))
+    assert "not run: it destroys; type it yourself" in repr(one.ask("end"))
     assert "delete" not in (kubectl / "log").read_text()
     assert "#minikube delete" not in one.script(), "nobody started this cluster here"
     again = one.ask("tables")

@@ -86,7 +86,7 @@ def test_a_pulled_cable_takes_sessions_down_when_the_hold_timer_says_so() -> Non
     assert noticed.sessions == {"node1-node2": False, "node2-node3": False}
     text = " ".join(form.run.text().split())
     assert "1 ms node2 goes down (its cable is pulled: nobody is told). Nothing follows at once." in text
-    assert "A hold timer runs out: nothing was heard for 90 s. 2 sessions go down: node1-node2 and node2-node3." in text
+    assert "A hold timer runs out: nothing was heard for 90 s, as RFC 4271 suggests. 2 sessions go down: " in text
     assert "node1 and node3 lose 10.244.1.0/24." in text
 
 

@@ -50,7 +50,8 @@ class Answer:
         said = self.text.strip("\n").splitlines()
         if step.prints in _READ and self.text.lstrip().startswith("{"):
             with contextlib.suppress(CourseError):  # what cannot be read is shown as it is
-                said = [f"… {len(said)} lines of JSON, read as:", *map(str, _READ[step.prints](self.text))]
+                lines_of = "line of" if len(said) == 1 else "lines of"
+                said = [f"… {len(said)} {lines_of} JSON, read as:", *map(str, _READ[step.prints](self.text))]
         more = [f"… and {len(said) - _SHOWN} lines more"] if len(said) > _SHOWN else []
         return "\n".join([*lines, *said[:_SHOWN], *more])
 
@@ -229,7 +230,8 @@ class KubeLab:
                 self._hosts[done.step.what] = done.said
             elif done.well and done.step.prints in GIVEN and done.said:
                 self.said[done.step.prints] = done.said
-            kind = "not run: it destroys" if done.left_out else self.evidence if done.well else "failed"
+            well = self.evidence if done.well else "failed"
+            kind = "not run: it destroys; type it yourself" if done.left_out else well
             yield Answer(done.step, said, kind)
         yield from (Answer(step, "", "not run") for step in found[reached:])
 
