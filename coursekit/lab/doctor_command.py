@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from coursekit.errors import CourseError
-from coursekit.lab.probe import MODES, Probe, attempt, mend, probe, which
+from coursekit.lab.minikube import reached
+from coursekit.lab.probe import MODES, Attempt, Probe, attempt, mend, probe, which
 from coursekit.lab.recording import recording, recordings
 
 DISTRIBUTION = "pods-across-nodes"
@@ -49,6 +50,7 @@ class Report:
 
     versions: dict[str, str]
     can: Probe
+    minikube: Attempt
     recordings: str
     problems: tuple[Problem, ...]
 
@@ -64,6 +66,8 @@ class Report:
             meaning = _DEVICES.get(name) or MODES[name].split(":")[0]
             why = f" ({tried.said})" if tried.said else ""
             lines.append(f"  {'yes' if tried.works else 'no '} {meaning}{why}")
+        answers = "yes" if self.minikube.works else "no "
+        lines.append(f"  {answers} a Minikube cluster by kubectl ({self.minikube.said})")
         lines += [f"  yes replay of recordings ({self.recordings})", ""]
         for problem in self.problems:
             lines.append(f"{'problem' if problem.serious else 'note'}: {problem.what}\n    {problem.fix}")
@@ -180,7 +184,9 @@ def examine() -> Report:
     can = probe()
     _abilities(can, problems)
     kept = _recordings(problems)
-    return Report(versions, can, kept, tuple(sorted(problems, key=lambda problem: not problem.serious)))
+    answers, said = reached()
+    cluster = Attempt(answers, said.partition(" (")[0])  # what kubectl itself says may tell who you are
+    return Report(versions, can, cluster, kept, tuple(sorted(problems, key=lambda problem: not problem.serious)))
 
 
 def add_parser(commands: Any) -> None:

@@ -42,6 +42,20 @@ def test_json_says_the_same() -> None:
     assert all(problem["fix"] for problem in found["problems"])
 
 
+@pytest.mark.parametrize(
+    ("found", "line"),
+    [
+        ((True, "context minikube answers, 2 nodes"), "yes {} (context minikube answers, 2 nodes)"),
+        ((False, "kubectl is not installed (minikube.sigs.k8s.io)"), "no  {} (kubectl is not installed)"),
+        ((False, "context minikube does not answer (/etc/me/config)"), "no  {} (context minikube does not answer)"),
+    ],
+)
+def test_a_minikube_is_told(found: tuple[bool, str], line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether kubectl reaches a Minikube has its line, without what kubectl says of its files."""
+    monkeypatch.setattr(doctor_command, "reached", lambda: found)
+    assert f"  {line.format('a Minikube cluster by kubectl')}" in str(doctor_command.examine()).splitlines()
+
+
 @pytest.mark.root
 def test_root_with_namespaces_is_offered_the_lab() -> None:
     """Where namespaces and VXLAN devices can be made, the probe says so; and it leaves no device behind."""
@@ -79,7 +93,7 @@ def test_what_can_be_done_is_the_best_that_works(monkeypatch: pytest.MonkeyPatch
 
 def test_elsewhere_than_on_linux_there_is_replay(monkeypatch: pytest.MonkeyPatch) -> None:
     """On macOS and Windows nothing is tried, recordings are offered, and the report can still be printed."""
-    monkeypatch.setattr(shutil, "which", lambda name, path: None)  # its own way on Windows needs Windows (Python 3.12)
+    monkeypatch.setattr(shutil, "which", lambda name, path=None: None)  # its own on Windows needs Windows
     for platform in ("darwin", "win32"):
         monkeypatch.setattr(sys, "platform", platform)
         probe.probe.cache_clear()
