@@ -65,7 +65,7 @@ def _result(simulation: Simulation, step: Step, done: Run, prefixes: list[str]) 
     asked = step.expect.get("fib") or {}
     for name, speaker in simulation.speakers.items():
         rows = {prefix: speaker.loc_rib.get(prefix) for prefix in prefixes}
-        rib[name] = {prefix: _shared(decision, entries) for prefix, decision in rows.items()}
+        rib[name] = {prefix: shared(decision, entries) for prefix, decision in rows.items()}
         table = {prefix: hops(decision) for prefix, decision in rows.items() if decision and decision.best}
         fib[name] = {prefix: _one(found) for prefix, found in table.items()}
         fib[name] |= {dst: _one(lookup(table, dst)) for dst in asked.get(name, ()) if dst not in fib[name]}
@@ -75,7 +75,7 @@ def _result(simulation: Simulation, step: Step, done: Run, prefixes: list[str]) 
                       simulation.longest_taken, simulation.stale, done.note, gateways)  # fmt: skip
 
 
-def _shared(decision: Decision | None, entries: dict[object, dict[str, Any] | None]) -> dict[str, Any] | None:
+def shared(decision: Decision | None, entries: dict[object, dict[str, Any] | None]) -> dict[str, Any] | None:
     """Return `entry`, one object for all who hold the same: a thousand clients of a reflector do."""
     if decision is None or decision.best is None:
         return None

@@ -209,7 +209,7 @@ class Network(ABC):
         self.send(Update(end.other, END_OF_RIB, 0, None, end.epoch) for end in speaker.neighbours if end.up)
 
     def _moved(self) -> None:
-        """Let sessions and decisions follow a change of the IGP: what fell, then every decision, then what rose."""
+        """Let sessions and decisions follow a change of the IGP: what fell, then whom it moves, then what rose."""
         moved = self.igp.change()
         risen = self._fall()
         for speaker in self.speakers.values():

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from dataclasses import replace
+from pathlib import Path as File
 from typing import Any
 
 import pytest
 
 from coursekit.__main__ import main
+from coursekit.bgp import expectations
+from coursekit.bgp.decision import Decision
 from coursekit.bgp.expectations import run
+from coursekit.bgp.route import Attributes, Path, Peer
 from coursekit.bgp.scenario_file import parse, written
 
 P = "203.0.113.0/24"
@@ -307,7 +311,7 @@ def test_a_stable_state_says_nothing_of_a_daemons_losers() -> None:
     assert next(iter(run(scenario, "frr"))).differences == ()
 
 
-def test_one_bad_case_stops_no_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_bad_case_stops_no_other(tmp_path: File, capsys: pytest.CaptureFixture[str]) -> None:
     """The good cases of a file run and are printed; each bad one gets its sentence, and the status is 2."""
     good, other = CASES["DISAGREE has two right answers"], CASES["graceful restart"]
     unreachable = {"routers": [router("x", 1, 1), router("y", 2, 2)], "sessions": [{"a": "x", "b": "y"}]}
@@ -327,7 +331,7 @@ def test_one_bad_case_stops_no_other(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "note" in json.loads(out)["cases"][0]["steps"][0]
 
 
-def test_closed_forms_of_a_file_are_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_closed_forms_of_a_file_are_checked(tmp_path: File, capsys: pytest.CaptureFixture[str]) -> None:
     """`parametric` is run at its sizes: what holds is said, what does not is a sentence and status 1, nonsense is 2."""
     file = tmp_path / "forms.json"
 
@@ -342,3 +346,17 @@ def test_closed_forms_of_a_file_are_checked(tmp_path: Path, capsys: pytest.Captu
         f"F2, n = {n}: updates is {n * n}, by the formula n^2 - 1 it is {n * n - 1}.\n" for n in (2, 5)))  # fmt: skip
     assert status(form | {"updates": "n*x"})[0] == 2
     assert status({"id": "F99"}, 5)[1].startswith("F99: skipped, there are closed forms of F1")
+
+
+def test_one_entry_stands_for_several_routers_only_if_all_of_it_is_the_same() -> None:
+    """Equal routes are held once; another step, count, balance or attribute makes another entry."""
+    first, second = (Path(Attributes(next_hop=f"10.0.0.{i}"), Peer(f"r{i}", 1, "10.0.0.1", "10.0.0.1", False))
+                     for i in (1, 2))  # fmt: skip
+    one = Decision(first, "med", 2, (first,))
+    others = [replace(one, decided_by="origin"), replace(one, candidates=3), replace(one, multipath=(first, second)),
+              replace(one, best=second), replace(one, best=Path(first.attributes._replace(med=1), first.peer)),
+              Decision(Path(Attributes()), "local", 1), Decision()]  # fmt: skip
+    held: dict[object, Any] = {}
+    assert [expectations.shared(decision, held) for decision in (one, *others)] == [
+        expectations.entry(decision) for decision in (one, *others)]  # fmt: skip
+    assert expectations.shared(replace(one), held) is expectations.shared(one, held)
