@@ -11,8 +11,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+from coursekit.cluster.host import linkdown
 from coursekit.cluster.network import Host, Network
-from coursekit.cluster.tables import Link, Route
+from coursekit.cluster.tables import Link
 
 _NO_CARRIER = "NO-CARRIER"
 
@@ -60,10 +61,6 @@ def _marked(network: Network, host: Host, dark: set[str]) -> Network:
     if not dark - {link.name for link in host.tables.links if _NO_CARRIER in link.flags}:
         return network
 
-    def mark(row: Route) -> Route:
-        new = row.dev in dark and row.type not in ("local", "anycast") and "linkdown" not in row.flags
-        return replace(row, flags=(*row.flags, "linkdown")) if new else row
-
     links = []
     for link in host.tables.links:
         if link.name in dark and _NO_CARRIER not in link.flags:
@@ -71,5 +68,5 @@ def _marked(network: Network, host: Host, dark: set[str]) -> Network:
             link = _state(replace(link, flags=flags), "DOWN")
         links.append(link)
     tables = host.tables
-    marked = {table: tuple(map(mark, getattr(tables, table))) for table in ("routes", "local_routes")}
-    return network.change(host.name, {"links": tuple(links), **marked})
+    routes, local = (tuple(linkdown(row, dark) for row in rows) for rows in (tables.routes, tables.local_routes))
+    return network.change(host.name, {"links": tuple(links), "routes": routes, "local_routes": local})

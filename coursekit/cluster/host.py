@@ -9,9 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network, ip_interface, ip_network
-from typing import Any
+from typing import Any, TypeVar
 
-from coursekit.cluster.tables import Address, FdbEntry, HostAddress, HostTables, Interface, Link, Neighbour, Route
+from coursekit.cluster.tables import (
+    Address,
+    FdbEntry,
+    HostAddress,
+    HostTables,
+    Interface,
+    Link,
+    Neighbour,
+    NextHop,
+    Route,
+)
 
 _FOREVER = 4294967295
 
@@ -83,8 +93,8 @@ class Host:
             self.name,
             tuple(_without_carrier(link) if link.name in dark else link for link in self.links),
             tuple(self.addresses),
-            in_kernel_order(_linkdown(main, dark)),
-            in_kernel_order(_linkdown(local, dark)),
+            in_kernel_order(linkdown(row, dark) for row in main),
+            in_kernel_order(linkdown(row, dark) for row in local),
             tuple(self.neighbours),
             tuple(self.fdb),
         )
@@ -100,11 +110,20 @@ def _without_carrier(link: Link) -> Link:
     return replace(link, flags=flags, extra={**link.extra, "operstate": "DOWN"})
 
 
-def _linkdown(routes: Iterable[Route], dark: set[str]) -> Iterable[Route]:
-    """Mark the rows over devices without carrier, save those for a host's own addresses (fib_check_nh)."""
-    for route in routes:
-        marked = route.dev in dark and route.type not in ("local", "anycast")
-        yield replace(route, flags=(*route.flags, "linkdown")) if marked else route
+def linkdown(route: Route, dark: set[str]) -> Route:
+    """Mark a row over devices without carrier, leg by leg, save one for a host's own address (fib_sync_down_dev)."""
+    if route.type in ("local", "anycast"):
+        return route
+    route = replace(route, nexthops=tuple(_marked(leg) if leg.dev in dark else leg for leg in route.nexthops))
+    down = all("linkdown" in leg.flags for leg in route.nexthops) if route.nexthops else route.dev in dark
+    return _marked(route) if down else route
+
+
+_Row = TypeVar("_Row", Route, NextHop)
+
+
+def _marked(row: _Row) -> _Row:
+    return row if "linkdown" in row.flags else replace(row, flags=(*row.flags, "linkdown"))
 
 
 def _kernel_routes4(dev: str, interface: IPv4Interface) -> tuple[list[Route], list[Route]]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from coursekit.cluster.faults import FAULTS, applicable, apply, fault
+from coursekit.cluster.host import linkdown
 from coursekit.cluster.journey import ping
-from coursekit.cluster.model import load
+from coursekit.cluster.model import Cluster, load
 from coursekit.cluster.network import Network, network
 from coursekit.cluster.prints import ping_line
 from coursekit.errors import CourseError
@@ -112,6 +115,24 @@ def test_a_fault_that_changes_nothing_is_refused() -> None:
     """Pods that have an MTU of 1500 are not broken by giving them 1500."""
     with pytest.raises(CourseError, match="The fault pod-mtu changes nothing here"):
         apply(lab("host-gw"), "pod-mtu")
+
+
+def test_a_pulled_cable_marks_every_leg() -> None:
+    """A row of several legs is marked `linkdown` leg by leg, and as a whole where no leg has carrier left."""
+    cluster = Cluster.from_dict({
+        "segments": [{"name": "lan", "subnet": "10.77.0.0/24", "gateway": "10.77.0.1"}],
+        "routers": [{"name": f"gw{i}", "addresses": [f"10.77.0.{i}"]} for i in (1, 2)],
+        "nodes": [{"name": f"n{i}", "address": f"10.77.0.1{i}", "block": f"10.10.{i}.0/24"} for i in (1, 2)],
+        "pods": [{"name": f"p{i}", "address": f"10.10.{i}.9"} for i in (1, 2)],
+        "profile": {"name": "calico-bgp", "bgp": "tor", "next_hop_self": True}, "pod_network": "10.10.0.0/16",
+    })  # fmt: skip
+    (row,) = [r for r in apply(network(cluster), "node-down").host("n2").tables.routes if r.nexthops]
+    assert str(row) == (
+        "10.10.1.0/24 proto bird linkdown \n\tnexthop via 10.77.0.1 dev eth0 weight 1 linkdown"
+        " \n\tnexthop via 10.77.0.2 dev eth0 weight 1 linkdown"
+    )
+    one = replace(row, flags=(), nexthops=(replace(row.nexthops[0], dev="eth1", flags=()), row.nexthops[1]))
+    assert linkdown(one, {"eth0"}) == one
 
 
 def test_a_pulled_cable_leaves_the_node_alone() -> None:
