@@ -113,16 +113,21 @@ def _verify(names: list[str], sums: bool, guest: Guest | None) -> int:
 def _damaged(names: list[str], *, everything: bool) -> Any:
     """Yield a sentence per recording whose files are not those that were recorded."""
     home = data_dir() / "recordings"
+    try:
+        noted = provenance.sealed(home)
+    except CourseError as error:
+        yield str(error)
+        return
     for name in names:
         try:
-            provenance.check_files(home / name)
+            provenance.check_files(home / name, noted)
         except CourseError as error:
             yield str(error)
     if everything:
-        for name in (name for name in scenarios() if name not in names):
+        for name in sorted({*scenarios(), *noted} - set(names)):
             yield f"The recording {name!r} is not there. `git checkout -- data/recordings/{name}` brings it back."
         for path in sorted(home.iterdir()):
-            if path.name not in names:
+            if path.name not in (*names, provenance.SUMS):
                 yield f"{path.name} in data/recordings is no recording: it has no provenance.json. Remove it."
 
 

@@ -21,7 +21,7 @@ from coursekit.__main__ import main
 from coursekit.errors import CourseError
 from coursekit.lab.recorder import masks
 from coursekit.lab.recorder.compare import differences
-from coursekit.lab.recorder.provenance import check_files
+from coursekit.lab.recorder.provenance import check_files, sealed
 from coursekit.lab.recorder.scenario import Step, read, scenarios
 from coursekit.lab.recorder.take import Take
 from coursekit.lab.recording import recording, recordings
@@ -36,6 +36,9 @@ def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Let the course's data be copies of a few recordings, which a test may spoil."""
     for name in NAMES:
         shutil.copytree(data_dir() / "recordings" / name, tmp_path / "recordings" / name)
+    noted = sealed(data_dir() / "recordings")
+    sums = "".join(f"{noted[name]}  {name}/provenance.json\n" for name in NAMES)
+    (tmp_path / "recordings" / "SHA256SUMS").write_text(sums)
     described = {name: scenarios()[name] for name in NAMES}
     monkeypatch.setattr(command, "scenarios", lambda: described)
     monkeypatch.setattr(command, "data_dir", lambda: tmp_path)
@@ -44,12 +47,15 @@ def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def rewrite(folder: Path, name: str, data: bytes) -> None:
-    """Change a file of a recording, and its SHA-256 with it."""
+    """Change a file of a recording, its SHA-256 with it, and that of its provenance."""
     (folder / name).write_bytes(data)
-    path = folder / "provenance.json"
-    said = json.loads(path.read_text())
+    path, sums = folder / "provenance.json", folder.parent / "SHA256SUMS"
+    before = path.read_bytes()
+    said = json.loads(before)
     said["sha256"][name] = sha256(data).hexdigest()
     path.write_text(json.dumps(said))
+    one, other = (sha256(content).hexdigest() for content in (before, path.read_bytes()))
+    sums.write_text(sums.read_text().replace(one, other))
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -57,15 +63,42 @@ def test_one_changed_bit_fails(copied: Path, seed: int, capsys: pytest.CaptureFi
     """Whichever bit of whichever file is turned over, `lab verify` ends with 1 and a sentence that names the file."""
     drawn = random.Random(seed)
     name = drawn.choice(NAMES)
-    path = drawn.choice([p for p in sorted((copied / name).iterdir()) if p.name != "provenance.json"])
+    path = drawn.choice(sorted((copied / name).iterdir()))
     data = bytearray(path.read_bytes())
     data[drawn.randrange(len(data))] ^= 1 << drawn.randrange(8)
     path.write_bytes(data)
 
     assert main(["lab", "verify", "--sums"]) == 1
     said = capsys.readouterr().out
-    assert said.startswith(f"{path.name} of the recording '{name}' is not the file that was recorded")
     assert said.count("\n") == 1
+    assert "SHA-256" in said or "as provenance" in said
+    assert name in said
+    assert path.name in said
+
+
+def test_what_holds_the_provenance_is_held_too(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Another date, another kernel, another command; SHA256SUMS itself broken, cut or gone: none of it passes."""
+    path, sums = copied / "no-overlay" / "provenance.json", copied / "SHA256SUMS"
+    whole, noted = path.read_text(), sums.read_text()
+    for key, lie in (("date", "2020-01-01"), ("kernel", "2.4.0"), ("commands", ["podA: true"]), ("topology", "none")):
+        path.write_text(json.dumps(json.loads(whole) | {key: lie}, indent=1, ensure_ascii=False) + "\n")
+        assert main(["lab", "verify", "--sums"]) == 1
+        assert capsys.readouterr().out.startswith("provenance.json of the recording 'no-overlay' is not what")
+    path.write_text(whole)
+    for broken, says in ((noted.replace("no-overlay", "overlay"), "no-overlay is no recording of the course"),
+                         ("no sums", "cannot be read"), (None, "No such file")):  # fmt: skip
+        sums.write_text(broken) if broken else sums.unlink()
+        assert main(["lab", "verify", "--sums"]) == 1
+        assert says in capsys.readouterr().out
+
+
+def test_sha256sum_reads_what_is_noted() -> None:
+    """Every recording of the course is noted in the form that sha256sum(1) checks."""
+    home = data_dir() / "recordings"
+    assert set(sealed(home)) == set(recordings())
+    for line in (home / "SHA256SUMS").read_text().splitlines():
+        digest, path = line.split("  ")
+        assert sha256((home / path).read_bytes()).hexdigest() == digest
 
 
 def test_missing_and_added_files_fail(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -116,8 +149,8 @@ def test_untouched_files_pass(copied: Path, capsys: pytest.CaptureFixture[str]) 
 def test_a_renamed_recording_fails(copied: Path) -> None:
     """A recording in a folder of another name is refused."""
     (copied / "no-overlay").rename(copied / "overlay")
-    with pytest.raises(CourseError, match=r"^provenance.json in overlay is that of 'no-overlay'"):
-        check_files(copied / "overlay")
+    with pytest.raises(CourseError, match=r"^overlay is no recording of the course: SHA256SUMS does not name it"):
+        check_files(copied / "overlay", sealed(copied))
 
 
 @pytest.mark.parametrize("verb", ["record", "verify"])
@@ -222,12 +255,12 @@ def test_recording_anew_gives_the_same(tmp_path: Path, capsys: pytest.CaptureFix
     """`lab record` writes a recording that differs from the course's in nothing that may not change."""
     assert main(["lab", "record", "flannel-vxlan", "tcp-pod-mtu-1450", "--into", str(tmp_path)]) == 0
     for name in ("flannel-vxlan", "tcp-pod-mtu-1450"):
-        check_files(tmp_path / name)
+        check_files(tmp_path / name, sealed(tmp_path))
         fresh = recording(tmp_path / name)
         assert list(differences(recording(name), fresh)) == []
         assert fresh.provenance["commands"] == recording(name).provenance["commands"]
         assert fresh.provenance["kernel"].startswith(os.uname().release)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["flannel-vxlan", "tcp-pod-mtu-1450"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["SHA256SUMS", "flannel-vxlan", "tcp-pod-mtu-1450"]
 
 
 @pytest.mark.namespaces

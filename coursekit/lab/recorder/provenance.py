@@ -1,4 +1,7 @@
-"""Provenance: a take written down as a recording, with kernel, tools, commands, date and the SHA-256 of every file."""
+"""Provenance: a take written down as a recording, with kernel, tools, commands, date and the SHA-256 of every file.
+
+What provenance.json says is held by SHA256SUMS beside the recordings, as sha256sum(1) writes and checks it.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,16 @@ import os
 import platform
 import re
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from coursekit.errors import CourseError
 from coursekit.lab.probe import attempt
 from coursekit.lab.recorder.scenario import Scenario
 from coursekit.lab.recorder.take import Take
+from coursekit.lab.recording import recording
 
+SUMS = "SHA256SUMS"
 _TOOLS = {
     "BIRD": ("bird", "--version"), "iproute2": ("ip", "-V"), "iputils": ("ping", "-V"),
     "traceroute": ("traceroute", "-V"), "socat": ("socat", "-V"), "ethtool": ("ethtool", "--version"),
@@ -80,16 +86,50 @@ def write(scenario: Scenario, taken: Take, into: Path) -> Path:
             if folder.exists():
                 folder.rename(Path(room, "before"))
             fresh.rename(folder)
+        _seal(folder)
     except OSError as error:
         raise CourseError(f"The recording {scenario.name} cannot be written to {into}: {error.strerror}.") from None
     return folder
 
 
-def check_files(folder: Path) -> None:
-    """Raise CourseError unless a recording holds exactly the files that its provenance names, as they were recorded."""
-    from coursekit.lab.recording import recording
+def sealed(home: Path) -> dict[str, str]:
+    """Return the SHA-256 of each recording's provenance.json, by the recording's name, as SHA256SUMS in `home` has it.
 
+    Raises CourseError if that file cannot be read.
+    """
+    try:
+        rows = [line.split("  ") for line in (home / SUMS).read_text("ascii").splitlines()]
+        return {path.removesuffix("/provenance.json"): digest for digest, path in rows}
+    except (OSError, ValueError) as error:
+        raise CourseError(
+            f"{home / SUMS} cannot be read ({error}): it holds the SHA-256 of every provenance.json, as sha256sum "
+            f"writes them. `git checkout -- data/recordings/{SUMS}` brings it back."
+        ) from None
+
+
+def _seal(folder: Path) -> None:
+    """Note the SHA-256 of a recording's provenance.json beside those of the others."""
+    home = folder.parent
+    known = sealed(home) if (home / SUMS).exists() else {}
+    known[folder.name] = hashlib.sha256((folder / "provenance.json").read_bytes()).hexdigest()
+    lines = (f"{digest}  {name}/provenance.json\n" for name, digest in sorted(known.items()))
+    (home / SUMS).write_text("".join(lines), "ascii")
+
+
+def check_files(folder: Path, noted: Mapping[str, str]) -> None:
+    """Raise CourseError unless a recording, and what its provenance says of it, are what was recorded.
+
+    `noted` is the SHA-256 of each recording's provenance: see `sealed`.
+    """
     found = recording(folder)
+    if folder.name not in noted:
+        raise CourseError(f"{folder.name} is no recording of the course: {SUMS} does not name it. Remove it.")
+    if found.sha256 != noted[folder.name]:
+        raise CourseError(
+            f"provenance.json of the recording {folder.name!r} is not what was written: its SHA-256 is "
+            f"{found.sha256[:12]}…, {SUMS} says {noted[folder.name][:12]}…. "
+            f"Restore it with `git checkout -- data/recordings/{folder.name} data/recordings/{SUMS}`."
+        )
     found.verify()
     there = {path.name for path in folder.iterdir()} - {"provenance.json"}
     added = sorted(there - set(found.provenance["sha256"]))
@@ -97,7 +137,5 @@ def check_files(folder: Path) -> None:
         raise CourseError(
             f"{added[0]} of the recording {found.name!r} was not recorded: provenance.json does not name it. Remove it."
         )
-    if found.provenance.get("name") != folder.name:
-        raise CourseError(f"provenance.json in {folder.name} is that of {found.provenance.get('name')!r}.")
 
 
