@@ -161,10 +161,20 @@ class Simulation(Network):
             if path.received and path.refused is None), default=0)  # fmt: skip
 
     def advance(self, time: int) -> None:
-        """Deliver all that arrives, and ring all that rings, before a time (milliseconds) and at it; be there then."""
-        while not self.quiet and (due := self.next_time()) is not None and due <= time:
+        """Deliver all that arrives, and ring all that rings, before a time (milliseconds) and at it; be there then.
+
+        Where that would never end, what is under way after very many messages waits until then.
+        """
+        for _ in range(self._enough()):
+            if self.quiet or (due := self.next_time()) is None or due > time:
+                self.time = max(self.time, time)
+                return
             self.step()
-        self.time = max(self.time, time)
+        while self._timers and self._timers[0][0] <= time:
+            self.time, _, ring = heapq.heappop(self._timers)
+            ring()
+        self.time = time
+        self._reschedule(self.schedule)
 
     def next_time(self) -> int | None:
         """Return when the next message arrives or the next timer rings, None if neither will."""
@@ -175,12 +185,14 @@ class Simulation(Network):
     def run(self, limit: int | None = None) -> Run:
         """Deliver until quiet, or until it is clear that this will not come; `limit` bounds the deliveries."""
         before = self._counted
-        if limit is None:
-            prefixes = len({prefix for speaker in self.speakers.values() for prefix in speaker.own}) + 1
-            limit = max(20_000, 200 * (len(self.sessions) + 1) * prefixes)
-        done = self._run_on(limit)
+        done = self._run_on(self._enough() if limit is None else limit)
         self._counted = self.updates
         return replace(done, updates=self.updates - before)
+
+    def _enough(self) -> int:
+        """Return after how many deliveries it is time to ask whether quiet will ever come."""
+        prefixes = len({prefix for speaker in self.speakers.values() for prefix in speaker.own}) + 1
+        return max(20_000, 200 * (len(self.sessions) + 1) * prefixes)
 
     def _run_on(self, limit: int) -> Run:
         own, period = self.schedule, None

@@ -147,3 +147,18 @@ def test_a_file_says_why_it_took_another_order() -> None:
     """DISAGREE in lock-step returns to where it was: the step says so, and that it settled otherwise."""
     (step,) = run(DISAGREE)
     assert step.note == "In lock-step the network never falls quiet; it settled when messages came in random order."
+
+
+def test_an_action_in_a_far_future_is_not_waited_for_message_by_message() -> None:
+    """What happens in eleven days to a network that never falls quiet happens soon, and at that time."""
+    simulation = DISAGREE.simulation()
+    DISAGREE.start(simulation)
+    take(simulation, [{"op": "router_down", "router": "d", "death": "cable", "at": 9},
+                      {"op": "session_down", "session": "a-b", "at": 10**9}])  # fmt: skip
+    assert simulation.time == 10**9
+    assert simulation.updates < 100_000
+    assert "d" in simulation.igp.down
+    done = simulation.run()
+    assert (done.converged, done.livelock) == (True, False)
+    assert simulation.time >= 10**9
+    assert not any(speaker.loc_rib[P].best for name, speaker in simulation.speakers.items() if name != "d")
