@@ -140,7 +140,7 @@ def _get(model: Network, net: Lab, src: str, dst: str, differences: list[str], s
     learned: list[PathMtu] = []
     told_nothing = Outcome("lost", "", None, "", "")
     for host, packet in _segments(live, src, dst):
-        heard = _heard(live, packet, learned)
+        heard = _heard(live, packet, (path for path in learned if path.host != host))  # what left its sender has left
         world.network = serving.after(Journey((), told_nothing, learned=heard)) if heard else serving
         one = journey.send_in(world, packet.data, host)
         learned += one.learned
