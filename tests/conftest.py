@@ -6,7 +6,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -24,6 +25,14 @@ if not IN_CI:  # hypothesis itself sets no deadlines in CI
 
 # Debian keeps ip, bridge and bird where an ordinary user's PATH does not look.
 os.environ["PATH"] += os.pathsep + os.pathsep.join(("/usr/sbin", "/sbin"))
+
+
+def soon(true: Callable[[], object], seconds: float = 60) -> bool:
+    """Return whether something becomes true: what a test waits for instead of for a time."""
+    until = time.monotonic() + seconds
+    while not (found := true()) and time.monotonic() < until:
+        time.sleep(0.02)
+    return bool(found)
 
 
 @cache

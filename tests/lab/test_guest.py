@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,7 +25,7 @@ from coursekit.lab.recorder.guest import Guest
 from coursekit.lab.recorder.scenario import scenarios
 from coursekit.lab.recording import recording
 from coursekit.lab.sandbox import Sandbox
-from tests.conftest import kernel
+from tests.conftest import kernel, soon
 
 needs_kernel = pytest.mark.kernel
 
@@ -50,14 +50,6 @@ def machines(folder: Path) -> set[int]:
     return found
 
 
-def soon(true: Callable[[], object], seconds: float = 60) -> bool:
-    """Whether something becomes true."""
-    until = time.monotonic() + seconds
-    while not true() and time.monotonic() < until:
-        time.sleep(0.05)
-    return bool(true())
-
-
 @needs_kernel
 def test_the_kernels_own_tunnel_is_recorded(guest: Guest, tmp_path: Path) -> None:
     """A scenario in the guest gives the course's recording, IPIP by its kernel, which the provenance names."""
@@ -79,7 +71,7 @@ def test_copies_do_not_draw_alike(guest: Guest) -> None:
     for _ in range(2):
         agent = Sandbox(guest.command())
         agent.ask("hosts", names=["a"], settings={})
-        drawn.append(agent.ask("run", host="a", command=["cat", "/proc/sys/kernel/random/uuid"], seconds=5)["text"])
+        drawn.append(agent.ask("run", host="a", command=["cat", "/proc/sys/kernel/random/uuid"], seconds=60)["text"])
         agent.close()
     assert len(drawn[0]) == 37
     assert drawn[0] != drawn[1]
@@ -88,10 +80,10 @@ def test_copies_do_not_draw_alike(guest: Guest) -> None:
 @needs_kernel
 def test_a_guest_that_dies_or_hangs_gets_a_sentence(guest: Guest, monkeypatch: pytest.MonkeyPatch) -> None:
     """A guest that is killed, or that says nothing any more, ends in a sentence, and no QEMU is left."""
-    monkeypatch.setattr(sandbox, "_SILENCE", 3.0)
     monkeypatch.setattr(sandbox, "_GOODBYE", 0.5)
-    for sent, said in ((signal.SIGKILL, "ended before its time"), (signal.SIGSTOP, "has said nothing for 3 s")):
+    for sent, said in ((signal.SIGKILL, "ended before its time"), (signal.SIGSTOP, "has said nothing for 1 s")):
         agent = Sandbox(guest.command())
+        agent._patience = 1.0 if sent == signal.SIGSTOP else 60.0  # not before: a copy takes its time to wake
         (process,) = machines(guest._root)
         os.kill(process, sent)
         with pytest.raises(CourseError, match=said):

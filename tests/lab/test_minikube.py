@@ -8,7 +8,7 @@ import os
 import shlex
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -30,6 +30,7 @@ from coursekit.cluster.watch import captures
 from coursekit.errors import CourseError
 from coursekit.lab import minikube
 from coursekit.lab.recording import recording
+from tests.conftest import soon
 from tests.lab import documented
 
 SCHEMA = json.loads((Path(__file__).parent / "kubernetes-1.35.json").read_text())
@@ -564,20 +565,25 @@ def test_a_step_that_fails_ends_the_run(tools: Path) -> None:
 
 def test_a_step_that_hangs_is_ended(tools: Path) -> None:
     """A command that takes longer than it may is ended with all that it started, and named."""
-    tool(tools, "kubectl", f"sleep 60 & echo $! >{tools}/pid; wait")
+    ours = f"600.{os.getpid()}"  # seconds that nobody else sleeps for
+    tool(tools, "kubectl", f"sleep {ours} & wait")
     begun = time.monotonic()
     with pytest.raises(CourseError, match=r"Wait: `kubectl wait` has not ended after 0.5 s"):
         list(minikube.run([minikube.Step("Wait", "kubectl wait", seconds=0.5)]))
-    time.sleep(0.1)
-    pid = (tools / "pid").read_text().strip()
-    state = Path(f"/proc/{pid}/stat")
-    assert not state.exists() or state.read_text().split()[2] == "Z"
-    assert time.monotonic() - begun < 20
+    assert soon(lambda: not [word for word in _command_lines() if ours.encode() in word])
+    assert time.monotonic() - begun < 300
+
+
+def _command_lines() -> Iterator[bytes]:
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            yield path.read_bytes()
 
 
 def test_a_capture_runs_beside_its_traffic(tools: Path) -> None:
     """What makes traffic runs while the capture does."""
-    capture = minikube.Step("Capture", "sleep 3; cat sent", beside="echo now >sent", seconds=20)
+    until = "until test -s sent; do sleep 0.1; done; cat sent"
+    capture = minikube.Step("Capture", until, beside="echo now >sent", seconds=60)
     (done,) = minikube.run([capture])
     assert (done.said, done.well) == ("now\n", True)
 

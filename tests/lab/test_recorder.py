@@ -26,7 +26,7 @@ from coursekit.lab.recorder.scenario import Step, read, scenarios
 from coursekit.lab.recorder.take import Take
 from coursekit.lab.recording import recording, recordings
 from coursekit.paths import data_dir
-from tests.conftest import ROOT
+from tests.conftest import ROOT, soon
 
 NAMES = ("flannel-vxlan", "tcp-pod-mtu-1450", "no-overlay", "wrong-port")
 
@@ -331,21 +331,18 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path, words: list[str]) -> None:
         text=True, env={**os.environ, "TMPDIR": str(tmp_path)}, preexec_fn=lambda: signal.signal(
             signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip
-    inside: set[str] = set()
-    until = time.monotonic() + 60
-    while time.monotonic() < until and not inside:
-        time.sleep(0.1)
-        inside = {
-            path.parent.name for path in Path("/proc").glob("[0-9]*/environ")
-            if f"TMPDIR={tmp_path}".encode() in _read(path) and path.parent.name != str(process.pid)
-        }  # fmt: skip
-    time.sleep(1)
+    def inside() -> set[str]:
+        paths = Path("/proc").glob("[0-9]*/environ")
+        return {path.parent.name for path in paths if f"TMPDIR={tmp_path}".encode() in _read(path)}
+
+    began = soon(lambda: inside() - {str(process.pid)})
+    time.sleep(1)  # anywhere in the middle will do
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
-    assert inside
+    _, said = process.communicate(timeout=120)
+    assert began
     assert process.returncode == 130, said
     assert "Traceback" not in said
-    assert not [path for path in Path("/proc").glob("[0-9]*/environ") if f"TMPDIR={tmp_path}".encode() in _read(path)]
+    assert soon(lambda: not inside())
     assert list(tmp_path.iterdir()) == []
 
 

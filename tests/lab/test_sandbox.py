@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from coursekit.errors import CourseError
 from coursekit.lab import birds, limits, live, probe, sandbox
 from coursekit.lab.machines import Machines
 from coursekit.lab.results import Result
+from tests.conftest import soon
 
 pytestmark = pytest.mark.namespaces
 
@@ -62,8 +65,9 @@ def descendants(pid: int) -> dict[int, str]:
         one = queue.pop()
         for child, parent in parents.items():
             if parent == one:
-                found[child] = Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-                queue.append(child)
+                with contextlib.suppress(OSError):  # it may have ended since
+                    found[child] = Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+                    queue.append(child)
     return found
 
 
@@ -73,7 +77,12 @@ def traces() -> tuple[list[str], set[str], int]:
     return sorted(os.listdir("/sys/class/net")), names, len(Path("/proc/self/mounts").read_text().splitlines())
 
 
-def gone(pids: dict[int, str], seconds: float = 5.0) -> dict[int, str]:
+def running(pid: int, words: str, least: int = 1) -> bool:
+    """Whether processes under `pid` run these words."""
+    return sum(words in line for line in descendants(pid).values()) >= least
+
+
+def gone(pids: dict[int, str], seconds: float = 60.0) -> dict[int, str]:
     """Those of `pids` that are still there after at most `seconds`."""
     until = time.monotonic() + seconds
     while True:
@@ -104,9 +113,8 @@ def test_a_killed_kernel_leaves_nothing(profile: str, number: int, busy: str) ->
     client = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert client.stdout is not None
     assert client.stdout.readline().startswith("up")
-    time.sleep(0.3)
+    assert soon(lambda: running(client.pid, "sleep 300", 2))
     inside = descendants(client.pid)
-    assert sum("sleep 300" in line for line in inside.values()) >= 2
     assert sum("bird -f" in line for line in inside.values()) == (2 if profile == "calico-bgp" else 0)
     client.send_signal(number)
     client.communicate()
@@ -133,34 +141,41 @@ def test_down_takes_everything_along() -> None:
 
 @pytest.fixture
 def interrupt() -> Iterator[Any]:
-    """Interrupt this process as Ctrl-C does, after some seconds."""
-    started = []
+    """Interrupt this process as Ctrl-C does, when something has become true."""
+    waiting = []
 
-    def later(seconds: float) -> None:
-        line = f"import os, signal, time; time.sleep({seconds}); os.kill({os.getpid()}, signal.SIGINT)"
-        started.append(subprocess.Popen([sys.executable, "-c", line]))
+    def when(true: Callable[[], object]) -> None:
+        def wait() -> None:
+            if soon(true):
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
-    yield later
-    for process in started:
-        process.wait()
+        waiting.append(threading.Thread(target=wait))
+        waiting[-1].start()
+
+    yield when
+    for thread in waiting:
+        thread.join()
 
 
-def test_an_interrupted_ping_leaves_the_lab_usable(interrupt: Any) -> None:
+def test_an_interrupted_ping_leaves_the_lab_usable(interrupt: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C ends the command that runs and nothing else; what it would have printed is nobody's answer."""
+    monkeypatch.setattr(sandbox, "_GOODBYE", 60.0)
     with lab.up("lab") as net:
+        inside = net._sandbox._process.pid
         net.break_("wrong-vni")
-        interrupt(0.5)
+        interrupt(lambda: running(inside, "ping -n"))
         with pytest.raises(KeyboardInterrupt):
-            net.ping("podA", "podB", count=50, wait=10)
-        assert not any("ping" in line for line in descendants(net._sandbox._process.pid).values())
-        interrupt(0.5)
+            net.ping("podA", "podB", count=50, wait=60)
+        assert not running(inside, "ping -n")
+        interrupt(lambda: running(inside, "sleep 99"))
         with pytest.raises(KeyboardInterrupt), net.capture():
-            net.exec("podA", "sleep 60", seconds=60)
+            net.exec("podA", "sleep 99", seconds=99)
         net.repair()
         assert net.ping("podA", "podB").journey.outcome.kind == "delivered"
-        interrupt(0.3)
+        began = time.monotonic()
+        interrupt(lambda: net._sandbox._lock.locked() and time.monotonic() > began + 0.3)
         with pytest.raises(KeyboardInterrupt):
-            net.get("podA", "10.244.1.99", wait=20)
+            net.get("podA", "10.244.1.99", wait=60)
         assert net.exec("podA", "echo still here").text == "still here\n"
 
 
@@ -171,10 +186,10 @@ def test_ctrl_c_at_a_terminal_ends_the_command_only() -> None:
     )
     assert client.stdout is not None
     assert client.stdout.readline() == "up\n"
-    time.sleep(0.3)
+    assert soon(lambda: running(client.pid, "sleep 300"))
     os.killpg(client.pid, signal.SIGINT)
 
-    assert client.communicate(timeout=30)[0] == "delivered\n"
+    assert client.communicate(timeout=120)[0] == "delivered\n"
 
 
 def test_an_interrupt_while_a_lab_is_built_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
