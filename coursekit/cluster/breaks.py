@@ -107,7 +107,7 @@ def no_default_route(network: Network, node: str | None = None) -> Network:
     broken = _without(network, one, "routes", defaults, "default route")
     if broken.learning is None:
         return broken
-    return relearn(broken, replace(broken.learning, without=broken.learning.without | {(one, "default")}))
+    return relearn(broken, broken.learning.otherwise(without=broken.learning.without | {(one, "default")}))
 
 
 def missing_neighbour(network: Network, node: str | None = None, peer: str | None = None) -> Network:

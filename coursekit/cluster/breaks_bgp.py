@@ -29,7 +29,7 @@ def _otherwise(network: Network, **options: Any) -> Network:
     shared = {"cross_subnet": profile.cross_subnet} if profile.name == "calico-ipip" else {}
     same = {"masquerade": profile.masquerade, "version": profile.version, **shared}
     cluster = replace(learning.cluster, profile=make_profile(profile.name, {**same, **options}))
-    return relearn(network, replace(learning, cluster=cluster))
+    return relearn(network, learning.otherwise(cluster=cluster))
 
 
 def session_lost(network: Network, node: str | None = None, peer: str | None = None) -> Network:
@@ -116,4 +116,4 @@ def bird_without_direct(network: Network, node: str | None = None, learn: bool =
     """
     learning, one = learning_of(network), chosen_node(network, node)
     missing = {(one, "direct"), *(() if learn else ((one, "learn"),))}
-    return relearn(network, replace(learning, without=learning.without | missing))
+    return relearn(network, learning.otherwise(without=learning.without | missing))

@@ -15,7 +15,7 @@ from coursekit.cluster.host import linkdown
 from coursekit.cluster.network import Host, Network
 from coursekit.cluster.tables import Link
 
-_NO_CARRIER = "NO-CARRIER"
+NO_CARRIER = "NO-CARRIER"
 
 
 def set_down(network: Network, name: str, devices: list[str]) -> Network:
@@ -25,7 +25,7 @@ def set_down(network: Network, name: str, devices: list[str]) -> Network:
     def kept(rows: Iterable[Any]) -> tuple[Any, ...]:
         return tuple(row for row in rows if row.dev not in devices)
 
-    lost = ("UP", "LOWER_UP", _NO_CARRIER)  # whoever is down is not asked for carrier
+    lost = ("UP", "LOWER_UP", NO_CARRIER)  # whoever is down is not asked for carrier
     flags = {d: tuple(f for f in network.host(name).link(d).flags if f not in lost) for d in devices}
     links = tuple(_state(replace(li, flags=flags[li.name]), "DOWN") if li.name in flags else li for li in tables.links)
     changed = {
@@ -58,13 +58,13 @@ def _peer_up(network: Network, name: str, link: Link) -> bool:
 
 
 def _marked(network: Network, host: Host, dark: set[str]) -> Network:
-    if not dark - {link.name for link in host.tables.links if _NO_CARRIER in link.flags}:
+    if not dark - {link.name for link in host.tables.links if NO_CARRIER in link.flags}:
         return network
 
     links = []
     for link in host.tables.links:
-        if link.name in dark and _NO_CARRIER not in link.flags:
-            flags = (_NO_CARRIER, *(flag for flag in link.flags if flag != "LOWER_UP"))
+        if link.name in dark and NO_CARRIER not in link.flags:
+            flags = (NO_CARRIER, *(flag for flag in link.flags if flag != "LOWER_UP"))
             link = _state(replace(link, flags=flags), "DOWN")
         links.append(link)
     tables = host.tables

@@ -47,12 +47,15 @@ class Learning:
     without: frozenset[tuple[str, str]] = (
         frozenset()
     )  # ("node1", "direct"): its BIRD lacks it; or "default": its kernel
+    earlier: Learning | None = None  # as it was until its daemons were configured as they are now
 
     def simulation(self) -> Simulation:
         """Return the network as it stands after all events. CourseError if the cluster is none that learns by BGP."""
         expect(self.cluster, Cluster, 'A cluster is what load_cluster("chapter") returns')
         found = peering.scenario(self.cluster)
         simulation = found.simulation()
+        for session in self._unmet():
+            simulation.session_down(session)
         found.start(simulation)
         simulation.run()
         for event in self.events:
@@ -69,32 +72,59 @@ class Learning:
         """Return the same with one more event."""
         return replace(self, events=(*self.events, event))
 
+    def otherwise(self, **changes: Any) -> Learning:
+        """Return the same with another `cluster`, or `without` something else, from now on."""
+        changed = replace(self, **changes)
+        return self if changed == self else replace(changed, earlier=self)
+
+    def _unmet(self) -> set[str]:
+        """Return the sessions that were configured when one end was gone: BIRD restarts what is configured anew."""
+        if self.earlier is None:
+            return set()
+        gone = {event.arguments[0] for event in self.earlier.events if event.op == "router_down"}
+        if not gone:
+            return set()
+        before, now = peering.scenario(self.earlier.cluster), peering.scenario(self.cluster)
+        kept, unmet = {*before.sessions, *before.routers}, self.earlier._unmet()
+        routers = {router.name: router for router in now.routers}
+        return {
+            s.id for s in now.sessions
+            if {s.a, s.b} & gone and (s.id in unmet or not {s, routers[s.a], routers[s.b]} <= kept)
+        }  # fmt: skip
+
+    def when_alive(self, name: str) -> Learning:
+        """Return what a speaker that is gone knew last.
+
+        Behind a pulled cable BIRD lives on: it is configured anew, and its own hold timers ring. A dead one is not.
+        """
+        for place, event in enumerate(self.events):
+            if event.op == "router_down" and event.arguments == (name, "cable"):
+                own = [s.id for s in peering.scenario(self.cluster).sessions if name in (s.a, s.b)]
+                rung = [Event("session_down", (session,)) for session in own if event.settled]
+                return replace(self, events=(*self.events[:place], *rung))
+        if self.simulation().speakers[name].up or not self.events:
+            return self
+        if self.earlier is not None and self.earlier.events == self.events:
+            return self.earlier.when_alive(name)
+        return replace(self, events=self.events[:-1]).when_alive(name)
+
 
 def fill(learning: Learning, hosts: Mapping[str, Host]) -> None:
     """Add to `hosts` the rows that BIRD writes: blackholes for own blocks, ways to those of others."""
     simulation = learning.simulation()
     speakers: tuple[peering.Speaker, ...] = (*learning.cluster.nodes, *learning.cluster.routers)
     for speaker in speakers:
-        host = hosts[speaker.name]
-        known = _known(host, {what for name, what in learning.without if name == speaker.name})
+        host, then, ran = hosts[speaker.name], learning, simulation
+        if not ran.speakers[speaker.name].up:  # who is gone leaves in the kernel what it had (`persist`)
+            then = learning.when_alive(speaker.name)
+            ran = then.simulation()
+        known = _known(host, {what for name, what in then.without if name == speaker.name})
         rows = [
             row
-            for prefix, decision in _rib(learning, simulation, speaker.name)
-            for row in _rows(learning.cluster, speaker, IPv4Network(prefix), decision, known)
+            for prefix, decision in ran.speakers[speaker.name].loc_rib.items()
+            for row in _rows(then.cluster, speaker, IPv4Network(prefix), decision, known)
         ]
         host.routes += rows
-
-
-def _rib(learning: Learning, simulation: Simulation, name: str) -> Iterator[tuple[str, Decision]]:
-    """Yield what a speaker's BIRD holds; a daemon that is gone leaves in the kernel what it had (`persist`)."""
-    speaker = simulation.speakers[name]
-    if not speaker.up:
-        if not learning.events:
-            return
-        before = replace(learning, events=learning.events[:-1])
-        yield from _rib(before, before.simulation(), name)
-        return
-    yield from speaker.loc_rib.items()
 
 
 def _rows(

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from coursekit.cluster.host import in_kernel_order
+from coursekit.cluster.carrier import NO_CARRIER
+from coursekit.cluster.host import in_kernel_order, linkdown
 from coursekit.cluster.learned import Learning
 from coursekit.cluster.network import Network
 from coursekit.cluster.profiles import tables
@@ -36,8 +37,10 @@ def relearn(network: Network, learning: Learning) -> Network:
     before, after = _bird_rows(learning_of(network)), _bird_rows(learning)
     for name, rows in after.items():
         held = network.host(name).tables
-        kept = [row for row in held.routes if row not in before[name] or row in rows]
-        fresh = [row for row in rows if row not in before[name] and _possible(row, held)]
+        dark = {link.name for link in held.links if NO_CARRIER in link.flags}
+        old, new = ([linkdown(row, dark) for row in told] for told in (before[name], rows))
+        kept = [row for row in held.routes if row not in old or row in new]
+        fresh = [row for row in new if row not in old and _possible(row, held)]
         if len(kept) != len(held.routes) or fresh:
             network = network.change(name, {"routes": in_kernel_order([*kept, *fresh])})
     return replace(network, learning=learning)

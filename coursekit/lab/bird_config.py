@@ -69,7 +69,7 @@ def _node(cluster: Cluster, node: Node, own: Speaker, lacks: set[str], kept_back
     yield from (f"  route {block} blackhole;" for block in node.blocks)
     yield "}"
     table = ""
-    if cluster.profile.device and not {"direct", "learn"} <= lacks:
+    if cluster.profile.device:
         table = "igp table tunnels; "
         yield from _tunnels(cluster, node, lacks)
     nodes = {other.name for other in cluster.nodes}
@@ -95,6 +95,7 @@ def _tunnels(cluster: Cluster, node: Node, lacks: set[str]) -> Iterator[str]:
     yield "protocol static krt_tunnel { ipv4 { table tunnels; };"
     hops = [n.address for n in cluster.nodes if n is not node]
     hops += [address for router in cluster.routers for address in router.addresses]
+    hops = [] if {"direct", "learn"} <= lacks else hops  # the table stays: without it BIRD would restart its sessions
     for hop in hops:
         if cluster.profile.direct and hop in segment.subnet:
             yield f'  route {hop}/32 via "eth0";'

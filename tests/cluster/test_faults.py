@@ -115,6 +115,9 @@ def test_a_fault_that_changes_nothing_is_refused() -> None:
     """Pods that have an MTU of 1500 are not broken by giving them 1500."""
     with pytest.raises(CourseError, match="The fault pod-mtu changes nothing here"):
         apply(lab("host-gw"), "pod-mtu")
+    for again in ("no-rr-client", "bird-without-direct"):
+        with pytest.raises(CourseError, match="changes nothing here"):
+            apply(lab("calico-bgp"), "node-down", again, again)
 
 
 def test_a_pulled_cable_marks_every_leg() -> None:
@@ -141,6 +144,9 @@ def test_a_pulled_cable_leaves_the_node_alone() -> None:
     assert after.link("eth0").flags == ("NO-CARRIER", "BROADCAST", "MULTICAST", "UP")
     assert {r.dev for r in after.routes if "linkdown" in r.flags} == {"eth0"}
     assert [r.dst for r in after.routes] == [r.dst for r in before.routes]
+    assert {r.type for r in after.local_routes if "linkdown" in r.flags} == {"broadcast"}
+    six = apply(network(load("ipv6-underlay")), "node-down").host("node2").tables.local_routes
+    assert [r.flags for r in six if r.dev == "eth0" and r.dst.version == 6] == [(), ()]  # anycast, and its own
     assert (after.addresses, after.neighbours, after.fdb) == (before.addresses, before.neighbours, before.fdb)
     away = ping(apply(LAB, "node-down"), "podB", "podA", wait=3)
     assert (away.outcome.last_seen, away.outcome.symptom) == ("node2:flannel.1", "")

@@ -16,6 +16,7 @@ _TOGETHER: tuple[tuple[str, tuple[Fault, ...]], ...] = (
     *((p, (fault("pod-mtu"), fault("vtep-mtu", df="set"))) for p in _VXLAN),
     ("flannel-vxlan", (fault("pod-mtu"), fault("vtep-mtu", df="inherit"))),
     ("calico-ipip", (fault("pod-mtu"), fault("node-mtu"))),
+    ("calico-bgp", (fault("node-down", death="killed"), fault("bird-without-direct", node="node2"))),
 )
 _BACK = (  # on the other end: the question arrives, and the answer is lost
     "missing-route", "missing-neighbour", "missing-fdb", "icmp-filtered", "stale-vtep-mac", "port-mtu", "wrong-vni",
