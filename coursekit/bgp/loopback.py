@@ -6,13 +6,12 @@ No root and no namespace is needed, only `bird`; nothing reaches the kernel's ro
 from __future__ import annotations
 
 import os
-import pathlib
 import shutil
 import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import Collection
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
@@ -20,6 +19,7 @@ from coursekit.bgp.bird import PORT, best_paths, configuration, protocol, stand_
 from coursekit.bgp.route import Attributes, Path
 from coursekit.bgp.simulation import Simulation
 from coursekit.errors import CourseError, expect
+from coursekit.scratch import swept
 
 STEADY = 0.3  # seconds for which tables must stay the same
 Held = dict[str, tuple[Path, bool]]  # by prefix: the best path, and whether its next hop can be resolved
@@ -41,7 +41,8 @@ class Birds:
         setpriv = shutil.which("setpriv")  # util-linux: daemons end with whoever started them, even if that is killed
         self._bird = [setpriv, "--pdeathsig", "TERM", found] if setpriv else [found]
         self.simulation, self.net = simulation, _quiet_net(simulation) if net is None else net
-        self.home = pathlib.Path(tempfile.mkdtemp(prefix="birds-"))
+        self._room = ExitStack()
+        self.home = self._room.enter_context(swept())
         self._names = list(simulation.speakers) if only is None else list(only)
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._files = {name: f"r{place}" for place, name in enumerate(simulation.speakers)}
@@ -61,7 +62,7 @@ class Birds:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        shutil.rmtree(self.home, ignore_errors=True)
+        self._room.close()
 
     def follow(self) -> None:
         """Make the daemons stand as the simulation does: start, stop and reconfigure what differs."""
@@ -83,16 +84,21 @@ class Birds:
                 if "Reconfigur" not in said:
                     raise CourseError(f"BIRD refuses the configuration of {name}: {said}")
             else:
+                words = ["-f", "-c", f"{file.name}.conf", "-s", f"{file.name}.ctl", "-P", f"{file.name}.pid"]
                 with file.with_suffix(".log").open("wb") as log:
                     self._running[name] = subprocess.Popen(
-                        [*self._bird, "-f", "-c", f"{file}.conf", "-s", f"{file}.ctl", "-P", f"{file}.pid"],
-                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log)  # fmt: skip
+                        [*self._bird, *words], cwd=self.home, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                        stderr=log)  # fmt: skip
 
     def ask(self, router: str, command: str) -> str:
         """Return what a daemon answers on its control socket, without the reply codes."""
         with socket.socket(socket.AF_UNIX) as control:
             control.settimeout(5)
-            control.connect(str(self.home / f"{self._files[router]}.ctl"))
+            home = os.open(self.home, os.O_RDONLY)
+            try:  # the kernel takes 107 bytes for a socket's path, and TMPDIR may be longer
+                control.connect(f"/proc/self/fd/{home}/{self._files[router]}.ctl")
+            finally:
+                os.close(home)
             with control.makefile("rw", encoding="utf-8") as stream:
                 _reply(stream)
                 stream.write(f"{command}\n")

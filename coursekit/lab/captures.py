@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import struct
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 
 from coursekit.cluster.network import Network
@@ -13,6 +12,7 @@ from coursekit.cluster.options import suggestion
 from coursekit.errors import CourseError
 from coursekit.lab.frames import Captured
 from coursekit.packets.capture import Capture, load
+from coursekit.scratch import scratch
 
 _MAGIC, _SNAPLEN = 0xA1B23C4D, 262_144  # pcap with nanoseconds; libpcap's MAXIMUM_SNAPLEN
 
@@ -55,19 +55,6 @@ class Captures(Mapping[str, Capture]):
         with scratch() if folder is None else nullcontext(folder) as room:
             found = write(self.frames, wanted, room)
             self._found = {point: load(path).filter(bpf) for point, path in found.items()}
-
-
-@contextmanager
-def scratch() -> Iterator[Path]:
-    """Yield a folder that is gone afterwards; raises CourseError where none can be made."""
-    try:
-        room = tempfile.TemporaryDirectory()
-    except OSError as error:
-        raise CourseError(
-            f"No temporary folder can be made ({error.strerror}). Let TMPDIR name a folder that may be written."
-        ) from None
-    with room as name:
-        yield Path(name)
 
 
 def points_of(network: Network, asked: Iterable[str] | None) -> list[str]:

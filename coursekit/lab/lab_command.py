@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from coursekit.errors import CourseError
-from coursekit.lab.captures import scratch
 from coursekit.lab.probe import probe
 from coursekit.lab.recorder import provenance
 from coursekit.lab.recorder.compare import differences
@@ -21,6 +20,7 @@ from coursekit.lab.recorder.scenario import Scenario, chosen, scenarios
 from coursekit.lab.recorder.take import Take, take
 from coursekit.lab.recording import recording, recordings
 from coursekit.paths import data_dir
+from coursekit.scratch import scratch
 
 _Made = TypeVar("_Made")
 _AT_ONCE = 4  # scenarios side by side

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from coursekit.lab.probe import Attempt, Probe, probe
 from coursekit.lab.replay import Replay
 from coursekit.lab.session import Session, along, captured, session
 from coursekit.lab.unknown import unknown
+from tests.conftest import soon
 
 NO, YES = Attempt(False, "unshare is not installed"), Attempt(True)
 
@@ -132,24 +133,33 @@ def test_loopback_runs_real_daemons() -> None:
 
 
 @pytest.mark.tool("bird", "setpriv")
-def test_no_daemon_outlives_a_killed_kernel() -> None:
-    """After a SIGKILL of the process that asked, its BIRDs are gone within seconds."""
+def test_nothing_outlives_a_killed_kernel(tmp_path: Path) -> None:
+    """After a SIGKILL of the process that asked, its BIRDs and their folder are gone, however long TMPDIR is."""
+    room = tmp_path / ("long" * 40)  # a socket's path has 107 bytes at most
+    room.mkdir()
     code = (
         "from coursekit.lab.session import session; import time\n"
         "net = session('loopback').up('chapter', 'calico-bgp'); net.birdc('node1')\n"
         "print(*(p.pid for p in net._birds._running.values()), flush=True); time.sleep(60)"
     )
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as asking:
+    environment = {**os.environ, "TMPDIR": str(room)}
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=environment) as asking:
         assert asking.stdout is not None
         pids = [int(pid) for pid in asking.stdout.readline().split()]
+        assert len(list(room.glob("*/r?.ctl"))) == 4
         asking.kill()
     assert len(pids) == 4
-    for _ in range(100):
-        left = [pid for pid in pids if _runs(pid)]
-        if not left:
-            break
-        time.sleep(0.1)
-    assert left == []
+    assert soon(lambda: not any(_runs(pid) for pid in pids))
+    assert soon(lambda: not list(room.iterdir()))
+
+
+@pytest.mark.tool("bird")
+def test_daemons_without_a_folder_get_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no temporary folder can be made, `birdc` says so."""
+    net = session("loopback").up("chapter", "calico-bgp")
+    monkeypatch.setattr("tempfile.tempdir", "/nowhere")
+    with pytest.raises(CourseError, match="No temporary folder can be made"):
+        net.birdc("node1")
 
 
 def _runs(pid: int) -> bool:

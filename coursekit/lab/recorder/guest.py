@@ -20,8 +20,8 @@ from pathlib import Path
 
 import coursekit
 from coursekit.errors import CourseError
-from coursekit.lab.captures import scratch
 from coursekit.lab.probe import attempt, which
+from coursekit.scratch import swept
 
 _QEMU = "qemu-system-x86_64"
 _PYTHON = "/usr/bin/python3"  # the distribution's: its library is in one place
@@ -91,9 +91,8 @@ class Guest:
         if not package.is_file():
             raise CourseError(f"There is no file {package}; `apt-get download linux-image-6.1.0-56-amd64` gets one.")
         self._room = contextlib.ExitStack()
-        self._root = self._room.enter_context(scratch())
+        self._root = self._room.enter_context(swept())
         try:
-            self._room.enter_context(_swept(self._root))
             with tempfile.TemporaryDirectory(dir=self._root) as unpacked:
                 version = self._unpack(package, Path(unpacked))
             debian = attempt(["dpkg-deb", "--field", str(package), "Version"]).said
@@ -167,15 +166,6 @@ class Guest:
         finally:
             process.kill()
             process.wait()
-
-
-@contextlib.contextmanager
-def _swept(folder: Path) -> Iterator[None]:
-    """Let a shell wait for our end and then remove a folder: who is killed leaves none."""
-    script = 'cat; for n in $(seq 50); do rm -rf "$1" && break; sleep 0.1; done'
-    with subprocess.Popen(["sh", "-c", script, "sh", folder], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-                          stderr=subprocess.DEVNULL, cwd="/", start_new_session=True):  # fmt: skip
-        yield
 
 
 def _last(said: str) -> str:
