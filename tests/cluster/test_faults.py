@@ -152,6 +152,14 @@ def test_a_pulled_cable_leaves_the_node_alone() -> None:
     assert (away.outcome.last_seen, away.outcome.symptom) == ("node2:flannel.1", "")
 
 
+def test_a_session_whose_as_number_changes_begins_anew() -> None:
+    """A ToR told of the nodes' new AS number drops a pulled node's routes: it cannot open that session again."""
+    peering = network(load("lab").with_profile("calico-bgp", bgp="tor"))
+    for faults, blocks in (("node-down",), 2), (("node-down", "nodes-in-one-as"), 1):
+        rows = apply(peering, *faults).host("router").tables.routes
+        assert sum(row.protocol == "bird" for row in rows) == blocks
+
+
 def test_a_node_that_is_switched_off_takes_its_rows_along() -> None:
     """Down devices have no neighbours and no routes but those to themselves, and the switch port has no carrier."""
     off = apply(LAB, "node-down", death="clean")
