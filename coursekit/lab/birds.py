@@ -5,6 +5,7 @@ A fault changes what they should be (configuration, running or not, sessions clo
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -126,7 +127,7 @@ class Birds:
         since = 0.0
         while True:
             missing = self._now.up - {(name, row.name) for name, row in self._sessions(running) if row.established}
-            routes = self._ask([(name, "show route primary") for name in running])
+            routes = undated(self._ask([(name, "show route primary") for name in running]))
             if (missing, routes) != seen:  # what a session that has just come up has to tell is still on its way
                 seen, since = (missing, routes), time.monotonic()
             if not missing and time.monotonic() > since + STEADY:
@@ -180,3 +181,8 @@ class Birds:
         if name not in running:
             raise CourseError(f"No BIRD runs on {name}; they run on {', '.join(running) or 'no host'}.")
         return self._ask([(name, command)])[0]
+
+
+def undated(texts: Iterable[str]) -> list[str]:
+    """Return what BIRDs print without times of day: one and the same moment may be printed a millisecond apart."""
+    return [re.sub(r"\d\d:\d\d:\d\d\.\d+", "", text) for text in texts]

@@ -13,6 +13,7 @@ from coursekit.cluster.faults import Fault, apply, fault
 from coursekit.cluster.model import Cluster, load
 from coursekit.cluster.network import Network, network
 from coursekit.errors import CourseError
+from coursekit.lab.birds import undated
 
 pytestmark = [pytest.mark.namespaces, pytest.mark.tool("bird")]
 
@@ -107,3 +108,12 @@ def test_pods_speak_over_routes_that_bird_wrote() -> None:
             net.birdc("router")
     with lab.up("lab") as net, pytest.raises(CourseError, match="profile flannel-vxlan learns no routes by BGP"):
         net.birdc("node1")
+
+
+def test_the_clock_of_birds_is_no_change() -> None:
+    """BIRD may print when a route came a millisecond apart each time; tables are at rest all the same."""
+    line = "10.244.4.0/24  unicast [Peer_192_168_1_4 18:30:41.22{} from 192.168.1.4] * (100) [i]\n\tvia 192.168.1.4"
+    one, other = undated([line.format(1)]), undated([line.format(2)])
+    assert one == other
+    assert "Peer_192_168_1_4 " in one[0]
+    assert undated([line.replace("via 192.168.1.4", "via 192.168.1.5").format(1)]) != one
