@@ -16,6 +16,8 @@ import coursekit
 from coursekit.errors import CourseError
 
 COMMANDS = {
+    "copy": ("coursekit.exercises.copy_command", "make your own copy of the notebooks, to work in"),
+    "reset": ("coursekit.exercises.reset_command", "restore a notebook of your copy, and keep the old one beside it"),
     "dissect": ("coursekit.packets.dissect_command", "take every frame of a capture apart, field by field"),
     "prove": ("coursekit.packets.prove_command", "rebuild the frames outside a tunnel from those inside it"),
     "bgp": ("coursekit.bgp.bgp_command", "run a BGP scenario and print the tables it settles on"),

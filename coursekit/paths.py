@@ -9,3 +9,9 @@ def data_dir() -> Path:
     """Return the folder that holds `clusters/`, `recordings/`, `documented/` and `bgp/`."""
     checkout = _PACKAGE.parent / "data"
     return checkout if (checkout / "clusters").is_dir() else _PACKAGE / "data"
+
+
+def notebooks_dir() -> Path:
+    """Return the folder that holds the course's own notebooks, the edition with outputs."""
+    checkout = _PACKAGE.parent / "notebooks"
+    return checkout if any(checkout.glob("*.ipynb")) else _PACKAGE / "notebooks"

@@ -4,7 +4,8 @@
 
 What is stored: stable cell ids, the same bland metadata everywhere, outputs without live widgets (a widget-view
 without its kernel says "model not found"; the static twin in the same bundle stays). An output cell without an nbval
-tag gets `nbval-check-output`: checked unless its author says otherwise.
+tag gets `nbval-check-output`: checked unless its author says otherwise. The HTML of cells tagged `answer` is stored in
+a closed `<details>`, so that a page which shows the repository's edition does not tell before somebody has guessed.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from coursekit.exercises.editions import ANSWER
+
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
@@ -22,6 +25,7 @@ METADATA = {
 }
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 CHECKED, IGNORED = "nbval-check-output", "nbval-ignore-output"
+SUMMARY = "<summary>Make your guess first. Then open this to see what happens.</summary>"
 
 
 def _output(output: dict[str, Any]) -> dict[str, Any] | None:
@@ -31,6 +35,14 @@ def _output(output: dict[str, Any]) -> dict[str, Any] | None:
     data = {mime: value for mime, value in output["data"].items() if mime != WIDGET_VIEW}
     metadata = {mime: value for mime, value in output.get("metadata", {}).items() if mime in data}
     return {**output, "data": data, "metadata": metadata} if data else None
+
+
+def _closed(output: dict[str, Any]) -> dict[str, Any]:
+    """Return an output whose HTML is inside a closed `<details>`; the text, which nbval compares, stays as it is."""
+    html = output.get("data", {}).get("text/html")
+    if html is None:
+        return output
+    return {**output, "data": {**output["data"], "text/html": f"<details>{SUMMARY}{html}</details>"}}
 
 
 def _joined(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -52,6 +64,8 @@ def normalised(notebook: dict[str, Any]) -> dict[str, Any]:
         kept = {key: value for key, value in cell.items() if key not in ("metadata", "outputs")}
         if cell["cell_type"] == "code":
             kept["outputs"] = _joined([o for o in map(_output, cell["outputs"]) if o])
+            if ANSWER in tags:
+                kept["outputs"] = [_closed(output) for output in kept["outputs"]]
             if kept["outputs"] and not {CHECKED, IGNORED} & set(tags):
                 tags.append(CHECKED)
         kept["metadata"] = {"tags": sorted(set(tags))} if tags else {}

@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from coursekit.exercises.editions import ANSWER
+
 from . import documents as rules
 from .documents import RULES, Document, all_notebooks, links
-from .refresh import CHECKED, METADATA, WIDGET_VIEW, normalised
+from .refresh import CHECKED, METADATA, SUMMARY, WIDGET_VIEW, normalised
 
 NAMES = ("00-start-here.ipynb", "01-meet.ipynb", "02-cross.ipynb")
 
@@ -91,6 +93,16 @@ BAD: tuple[tuple[str, Any, Callable[[dict[str, Any]], Any]], ...] = (
         "both tags", rules.tagged_outputs,
         lambda nb: cell(nb, "table").update(metadata={"tags": [CHECKED, "nbval-ignore-output"]}),
     ),
+    (
+        "an answer that stands open", rules.answers_are_closed,
+        lambda nb: (cell(nb, "table").update(metadata={"tags": [ANSWER, CHECKED]}),
+                    outputs("table", stored(text_plain="63", text_html="<p>63"))(nb)),
+    ),
+    (
+        "an answer that is printed", rules.answers_are_closed,
+        lambda nb: (cell(nb, "table").update(metadata={"tags": [ANSWER, CHECKED]}),
+                    outputs("table", {"output_type": "stream", "name": "stdout", "text": "63"})(nb)),
+    ),
     ("widget state", rules.no_stored_widgets, lambda nb: nb["metadata"].update(widgets={})),
     (
         "a stored widget", rules.no_stored_widgets,
@@ -113,7 +125,6 @@ BAD: tuple[tuple[str, Any, Callable[[dict[str, Any]], Any]], ...] = (
     ("thirteen lines", rules.short_cells, also("table", "row2")),
     ("few cells", rules.right_length, lambda nb: nb["cells"].pop(10)),
     ("few words", rules.right_length, lambda nb: [cell(nb, f"idea-{n}").update(source="## No") for n in range(8)]),
-    ("many words", rules.right_length, also("idea-1", "more " * 700)),
     ("150 kB", rules.right_length, outputs("table", stored(text_plain="1" * 150_000))),
     ("a random id", rules.readable_ids, lambda nb: cell(nb, "idea-1").update(id="a1b2c3d4")),
     ("an id with a capital", rules.readable_ids, lambda nb: cell(nb, "idea-1").update(id="Idea")),
@@ -232,3 +243,16 @@ def test_refresh_stores_no_widget_and_joins_streams() -> None:
         {"output_type": "display_data", "data": {"text/plain": "twin"}, "metadata": {}},
     ]
     assert normalised(copy.deepcopy(once)) == once
+
+
+def test_answers_are_stored_closed() -> None:
+    """The HTML of an `answer` cell is wrapped, its text stays; other cells are stored as they are."""
+    notebook = good()
+    shows = {"text/plain": "63", "text/html": "<p>63</p>"}
+    for name, tags in (("table", [ANSWER]), ("packet", [])):
+        cell(notebook, name).update(metadata={"tags": tags}, outputs=[stored() | {"data": dict(shows)}])
+
+    stored_as = {c["id"]: c["outputs"][0]["data"] for c in normalised(notebook)["cells"] if c.get("outputs")}
+
+    assert shows == stored_as["packet"]
+    assert {**shows, "text/html": f"<details>{SUMMARY}<p>63</p></details>"} == stored_as["table"]
