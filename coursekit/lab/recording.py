@@ -25,6 +25,15 @@ if TYPE_CHECKING:
 _REQUIRED = ("title", "evidence", "kernel", "date", "tools", "topology", "commands", "sha256")
 
 
+class Output(str):
+    """What a command printed, as text; shown in a notebook it looks as it did in the terminal."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self).rstrip("\n")
+
+
 @dataclass(frozen=True, repr=False)
 class Recording:
     """One recording; `provenance` is what `provenance.json` says, word for word."""
@@ -71,9 +80,9 @@ class Recording:
         wanted = f"tables {given(moment)}" if moment else "tables"
         return parse_state_json(self._checked(name, wanted, moments).read_text())
 
-    def output(self, name: str) -> str:
+    def output(self, name: str) -> Output:
         """Return what a command printed, e.g. `output("ping")`."""
-        return self._checked(f"{name}.txt", f"output {given(name)}", self.outputs()).read_text(encoding="utf-8")
+        return Output(self._checked(f"{name}.txt", f"output {given(name)}", self.outputs()).read_text(encoding="utf-8"))
 
     def verify(self) -> None:
         """Compare the SHA-256 of every file with the provenance; CourseError names the first that differs."""

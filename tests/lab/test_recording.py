@@ -142,3 +142,14 @@ def test_a_recording_may_have_several_moments(copied: Path) -> None:
     found: Recording = recording(copied)
 
     assert found.tables("1-before") == found.tables()
+
+
+def test_an_output_shows_itself_as_the_terminal_did() -> None:
+    """A recorded output is text, and a cell that returns it shows its lines, not one line with escapes."""
+    from IPython.lib.pretty import pretty
+
+    said = recording("missing-fdb").output("ping")
+
+    assert isinstance(said, str)
+    assert "\n" in said
+    assert pretty(said) == said.rstrip("\n")
