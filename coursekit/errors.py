@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
@@ -64,3 +65,10 @@ def few(names: Iterable[object], most: int = 6) -> str:
     """Return names as a list to read; of many the first ones, and how many more there are."""
     every = [str(name) for name in names]
     return ", ".join(every) if len(every) <= most + 1 else f"{', '.join(every[:most])} and {len(every) - most} more"
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """Return ` (did you mean 'x'?)` for the nearest known word, or nothing."""
+    by_lower = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(word.lower(), list(by_lower), n=1)
+    return f" (did you mean {by_lower[near[0]]!r}?)" if near else ""

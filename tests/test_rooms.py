@@ -22,7 +22,7 @@ from coursekit.paths import data_dir
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "coursekit"
-GROUND = {"errors", "paths", "scratch"}
+GROUND = {"errors", "keys", "paths", "scratch"}
 # Who may import whom, beside itself and the ground. A room that is not listed may be imported by nobody.
 MAY_IMPORT = {
     "packets": set[str](),

@@ -18,6 +18,7 @@ from coursekit.bgp.session import Neighbour, Options
 from coursekit.bgp.simulation import Simulation
 from coursekit.bgp.speaker import Speaker
 from coursekit.errors import CourseError, few
+from coursekit.keys import check_keys
 
 ACTIONS = {  # op: what it needs, and of what kind
     "router_down": {"router": "router"}, "router_up": {"router": "router"},
@@ -44,6 +45,8 @@ def check_actions(scenario: Scenario, actions: Iterable[Any]) -> None:
         op = action.get("op") if isinstance(action, Mapping) else action
         if not isinstance(op, str) or op not in ACTIONS:
             raise CourseError(f"There is no action {op!r}; there are {', '.join(ACTIONS)}.")
+        also = ("attributes",) if op == "originate" else OPTIONAL.get(op, ())
+        check_keys(action, ("op", *ACTIONS[op], *also, "at"), f"The action {op}")
         for key in ACTIONS[op]:
             if key not in action:
                 raise CourseError(f"The action {op} needs {' and '.join(ACTIONS[op])}; {key} is missing.")

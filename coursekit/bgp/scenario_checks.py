@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from ipaddress import IPv4Address, ip_address, ip_network
 from typing import Any, NoReturn
 
+from coursekit.bgp.profiles import PROFILES
+from coursekit.bgp.scenario_keys import EXPECTED, ITEMS, MISSING, ROUTE
 from coursekit.errors import CourseError
+from coursekit.keys import FREE, check_keys
 
 MOST = {"cases": 1_000, "routers": 10_000, "lans": 10_000, "links": 200_000, "sessions": 200_000, "originate": 50_000,
         "steps": 1_000}  # fmt: skip
@@ -33,7 +36,8 @@ _address = cache(ip_address)  # a session's stand in its routers and subnets too
 _written = cache(str)
 
 
-def _lists(value: object) -> bool:
+def lists(value: object) -> bool:
+    """Return whether a value is a list of texts."""
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
@@ -45,12 +49,17 @@ class Checks:
         if not isinstance(case, dict):
             self.wrong(f"is {shown(case)}, where an object with routers and sessions was expected")
         self.case: dict[str, Any] = case
+        self.routers: dict[str, Any] = {}  # by name, as they are read
         self.id = plain(case.get("id", number))[:60]
         self.where = f"Case {self.id}"
 
     def wrong(self, what: str) -> NoReturn:
         """Give up with a sentence about this case."""
         raise CourseError(plain(f"{self.where} {what}."))
+
+    def keys(self, item: Mapping[str, Any], allowed: Collection[str], place: str = "") -> None:
+        """Refuse an object with a key that is not allowed there."""
+        check_keys(item, allowed, f"{self.where} {place}".rstrip(), MISSING)
 
     def items(self, key: str) -> list[dict[str, Any]]:
         """Return a list of objects, not too long a one."""
@@ -59,9 +68,10 @@ class Checks:
             self.wrong(f"has {key} = {shown(found)}, where a list was expected")
         if len(found) > MOST[key]:
             self.wrong(f"has {len(found):,} {key}; the simulator takes at most {MOST[key]:,} from a scenario file")
-        for item in found:
+        for number, item in enumerate(found):
             if not isinstance(item, dict):
                 self.wrong(f"has {shown(item)} among its {key}, where an object was expected")
+            self.keys(item, ITEMS[key], f"{key}[{number}]")
         return found
 
     def text(self, item: Mapping[str, Any], key: str, place: str) -> str:
@@ -120,29 +130,36 @@ class Checks:
 
     def expectations(self, step: Mapping[str, Any], place: str) -> dict[str, Any]:
         """Return what a step expects, each in a form that can be compared; null expects nothing."""
-        expect = {key: value for key, value in step.items() if key not in ("name", "actions") and value is not None}
+        expect = {key: step[key] for key in EXPECTED if step.get(key) is not None}
         for key, value in expect.items():
             where = f"{place}: {key}"
             if key == "rib":
                 self.rib(value, where)
             elif key == "rib_override":
-                for profile, rib in self.table(value, where).items():
-                    self.rib(rib, f"{where} for {shown(profile)}")
+                self.keys({name.partition("-")[0]: name for name in self.table(value, where)}, PROFILES, where)
+                for profile, rib in value.items():
+                    if profile not in FREE:
+                        self.rib(rib, f"{where} for {shown(profile)}")
             elif key == "rib_any_of":
                 choices = list(value.values()) if isinstance(value, dict) else value
                 if not isinstance(choices, list):
                     self.wrong(f"{where} is {shown(value)}, where a list of tables was expected")
                 for choice in choices:
+                    if isinstance(choice, dict):
+                        self.keys(choice, ("rib",) if "rib" in choice else ("rib", *self.routers), where)
                     self.rib(choice.get("rib", choice) if isinstance(choice, dict) else choice, where)
             elif key == "fib":
                 for router, rows in self.table(value, where).items():
+                    self.known(router, where, self.routers, "router")
                     for destination, hop in self.table(rows, f"{where} of {shown(router)}").items():
                         self.prefix(destination, f"{where} of {shown(router)}")
-                        if not (hop is None or isinstance(hop, str) or _lists(hop)):
+                        if not (hop is None or isinstance(hop, str) or lists(hop)):
                             self.wrong(f"{where} is to hold {shown(hop)}, where next hops were expected")
             elif key == "stale_during":
+                for router in value if isinstance(value, dict | list) else ():
+                    self.known(router, where, self.routers, "router")
                 rows = value.values() if isinstance(value, dict) else [value]
-                if not all(isinstance(row, bool | int | str) or row is None or _lists(row) for row in rows):
+                if not all(isinstance(row, bool | int | str) or row is None or lists(row) for row in rows):
                     self.wrong(f"{where} is {shown(value)}, where routers with prefixes were expected")
             elif key == "converges" and not isinstance(value, bool):
                 self.wrong(f"{where} is {shown(value)}, where true or false was expected")
@@ -159,11 +176,13 @@ class Checks:
     def rib(self, value: object, place: str) -> None:
         """Check a table of routes: {router: {prefix: route}}."""
         for router, rows in self.table(value, place).items():
+            self.known(router, place, self.routers, "router")
             for prefix, route in self.table(rows, f"{place} of {shown(router)}").items():
                 self.prefix(prefix, f"{place} of {shown(router)}")
                 if route is None:
                     continue
                 about = f"{place} of {shown(router)}, {shown(prefix)}"
-                for key, attribute in self.table(route, about).items():
-                    if key in ("next_hop_any_of", "multipath_from") and not _lists(attribute):
+                self.keys(self.table(route, about), ROUTE, f"{about}:")
+                for key, attribute in route.items():
+                    if key in ("next_hop_any_of", "multipath_from") and not lists(attribute):
                         self.wrong(f"{about} has {key} = {shown(attribute)}, where a list of names was expected")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from ipaddress import IPv4Address, ip_address, ip_network
 from pathlib import Path
@@ -12,12 +11,13 @@ from coursekit.bgp.igp import Subnet
 from coursekit.bgp.network import Death
 from coursekit.bgp.route import ORIGINS, WELL_KNOWN, Attributes
 from coursekit.bgp.scenario import ACTIONS, OPTIONAL, Origination, Router, Scenario, Session, Step
-from coursekit.bgp.scenario_checks import MOST, MOST_ROUTES, Checks, plain, shown
+from coursekit.bgp.scenario_checks import MOST, MOST_ROUTES, Checks, lists, plain, shown
+from coursekit.bgp.scenario_keys import ACTION, CASE, FILE, check_form
 from coursekit.bgp.session import NUMBERS, ROLES, Options
 from coursekit.errors import CourseError
+from coursekit.keys import FREE, check_keys, load_json
 
 FEATURES = {"add-path", "graceful-restart"}
-REMARKS = {"notes", "note", "comment", "description", "title", "refs"}  # may stand beside options, and say nothing
 _FLAGS = {"rr_client", "next_hop_self", "as_override", "add_path"}
 
 
@@ -27,30 +27,39 @@ def load(path: str | Path) -> list[Scenario]:
 
 
 def decoded(path: str | Path) -> object:
-    """Return what a JSON file holds. CourseError if it cannot be read, or is no JSON."""
+    """Return what a JSON file holds. CourseError if it cannot be read, is no JSON, or has a key twice."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8-sig"))
+        text = Path(path).read_bytes()
     except OSError as error:
         raise CourseError(f"{path} cannot be read: {error.strerror}. Give the path of a scenario file.") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise CourseError(f"{path} is no JSON: {error}. A scenario file is a JSON object with `cases`.") from None
-    except ValueError:  # Python reads no integer of more than 4,300 digits
-        raise CourseError(f"{path} holds a number of thousands of digits; a scenario has none over 12.") from None
-    except RecursionError:
-        raise CourseError(f"{path} is nested too deeply for a scenario file.") from None
+    return load_json(text, str(path))
 
 
 def parse(data: object, wrong: list[CourseError] | None = None) -> list[Scenario]:
     """Return the scenarios of a decoded file: an object with `cases`, or a single case.
 
-    A scenario that is wrong raises CourseError; if a list is given the error goes there, and the others are returned.
+    What is wrong raises CourseError. If a list is given the error goes there and the other scenarios are returned; the
+    closed forms are then the caller's to check.
     """
-    if isinstance(data, dict) and "cases" not in data and ("routers" in data or "parametric" in data):
-        data = {"cases": [data] if "routers" in data else []}
+    if isinstance(data, dict) and "cases" not in data:
+        if "routers" in data:
+            data = {key: data[key] for key in FILE if key in data} | {
+                "cases": [{key: value for key, value in data.items() if key not in FILE}]}  # fmt: skip
+        elif "parametric" in data:
+            data = data | {"cases": []}
+        else:
+            check_keys(data, (*FILE, *CASE), "The file")
     if not isinstance(data, dict) or not isinstance(data.get("cases"), list):
         raise CourseError("A scenario file is a JSON object with a list of `cases`; this is something else.")
+    check_keys(data, FILE, "The file")
+    if data.get("schema_version", 1) != 1:
+        raise CourseError(f"The file has schema_version = {shown(data['schema_version'])}; this program reads 1.")
     if len(data["cases"]) > MOST["cases"]:
         raise CourseError(f"The file has {len(data['cases']):,} cases; one file may hold {MOST['cases']:,}.")
+    forms = data.get("parametric")
+    for form in forms if wrong is None and isinstance(forms, list) else ():
+        if isinstance(form, dict):
+            check_form(form)
     scenarios: dict[str, Scenario] = {}
     for number, case in enumerate(data["cases"], 1):
         try:
@@ -65,40 +74,11 @@ def parse(data: object, wrong: list[CourseError] | None = None) -> list[Scenario
     return list(scenarios.values())
 
 
-def written(scenario: Scenario) -> dict[str, Any]:
-    """Return a scenario as a case of a file: what `parse` reads back as the same."""
-
-    def options(given: Options) -> dict[str, Any]:
-        return {key: value for key, value in given._asdict().items() if value != Options._field_defaults[key]}
-
-    def announced(given: Attributes) -> dict[str, Any]:
-        return {"origin": given.origin, "med": given.med, "communities": list(given.communities)}
-
-    case: dict[str, Any] = {
-        "id": scenario.id, "title": scenario.title, "requires": list(scenario.requires),
-        "routers": [vars(router) for router in scenario.routers],
-        "lans": [{"id": s.name, "prefix_len": s.prefix_len, "igp": s.igp, "cost": s.cost, "members": dict(s.members)}
-                 for s in scenario.subnets if s.lan],
-        "links": [dict(zip(("a", "b", "a_addr", "b_addr"), (*s.members, *s.members.values()), strict=True))
-                  | {"id": s.name, "prefix_len": s.prefix_len, "igp": s.igp, "cost": s.cost}
-                  for s in scenario.subnets if not s.lan],
-        "sessions": [session._asdict() | {"a_opts": options(session.a_opts), "b_opts": options(session.b_opts)}
-                     for session in scenario.sessions],
-        "originate": [{"router": o.router, "prefix": o.prefix} | announced(o.attributes) for o in scenario.originate],
-        "steps": [dict(step.expect) | {"name": step.name, "actions": [
-            {key: value for key, value in action.items() if key != "attributes"} | (
-                announced(action["attributes"]) if "attributes" in action else {}) for action in step.actions]}
-                  for step in scenario.steps],
-    }  # fmt: skip
-    return case
-
-
 class _Reader(Checks):
     """Reads one case."""
 
     def __init__(self, case: object, number: int) -> None:
         super().__init__(case, number)
-        self.routers: dict[str, Router] = {}
         self.subnets: dict[str, Subnet] = {}
         self.addresses: dict[str, str] = {}  # who has them
         self.ids: dict[tuple[int, str], str] = {}  # who has which router id in an AS
@@ -116,6 +96,10 @@ class _Reader(Checks):
             self.wrong(f"has requires = {shown(requires)}, where a list of features was expected")
         if not FEATURES.issuperset(requires):  # what it says further on is beyond us
             return Scenario(self.id, (), (), title=plain(self.case.get("title", "")), requires=tuple(requires))
+        self.keys(self.case, CASE)
+        observed = self.table(self.case.get("observed") or {}, "observed")
+        if not all(lists(steps) for steps in observed.values()):
+            self.wrong(f"has observed = {shown(observed)}, where lists of match or differs by daemon were expected")
         if not isinstance(self.case.get("routers"), list) or not self.case["routers"]:
             self.wrong("has no routers; a scenario needs at least one")
         for item in self.items("routers"):
@@ -227,12 +211,11 @@ class _Reader(Checks):
             return Options()
         if not isinstance(item, dict):
             self.wrong(f"{place} is {shown(item)}, where an object was expected")
-        return Options(**{key: self.option(key, value, place) for key, value in item.items() if key not in REMARKS})
+        self.keys(item, Options._fields, place)
+        return Options(**{key: self.option(key, value, place) for key, value in item.items() if key not in FREE})
 
-    def option(self, key: object, value: object, place: str) -> Any:
+    def option(self, key: str, value: object, place: str) -> Any:
         """Return the value of one session option, checked."""
-        if not isinstance(key, str) or key not in Options._fields:
-            self.wrong(f"{place} has {shown(key)}, which is no option; there are {', '.join(Options._fields)}")
         if value is None:
             return Options._field_defaults[key]
         if key == "role":
@@ -280,10 +263,13 @@ class _Reader(Checks):
         return tuple(steps) or (Step("initial"),)
 
     def action(self, item: object, place: str) -> dict[str, Any]:
+        if isinstance(item, dict) and "op" not in item:
+            self.keys(item, dict.fromkeys(key for keys in ACTION.values() for key in keys), f"{place}: an action")
         op = item.get("op") if isinstance(item, dict) else item
         if not isinstance(item, dict) or not isinstance(op, str) or op not in ACTIONS:
             self.wrong(f"{place} has the action {shown(op)}, which there is not; there are {', '.join(ACTIONS)}")
         place = f"{place}: {op}"
+        self.keys(item, ACTION[op], place)
         check: dict[str, Callable[[object], Any]] = {
             "router": lambda value: self.known(value, place, self.routers, "router"),
             "session": lambda value: self.known(value, place, self.sessions, "session"),

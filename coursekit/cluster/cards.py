@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from coursekit.cluster.choice import Choice, choose
+from coursekit.cluster.choice import QUESTIONS, Choice, choose
 from coursekit.cluster.modes import mode
-from coursekit.cluster.options import suggestion
-from coursekit.errors import CourseError
+from coursekit.errors import CourseError, suggestion
+from coursekit.keys import check_keys, load_toml
 from coursekit.paths import data_dir
 
 _LINE = 96  # columns
@@ -63,8 +62,18 @@ def _listed(what: str, names: list[str]) -> list[str]:
 @cache
 def cards() -> tuple[Card, ...]:
     """Return all cards of data/choice/cards.toml; the chapter's come first."""
-    data = tomllib.loads((data_dir() / "choice" / "cards.toml").read_text(encoding="utf-8"))
-    return tuple(Card(card["name"], card["story"], card["answers"]) for card in data["cards"])
+    return read_cards((data_dir() / "choice" / "cards.toml").read_text(encoding="utf-8"))
+
+
+def read_cards(text: str, source: str = "cards.toml") -> tuple[Card, ...]:
+    """Return the cards of a TOML text; CourseError for a key or a question that there is not."""
+    data = load_toml(text, source)
+    check_keys(data, ("cards",), source)
+    for number, card in enumerate(data["cards"]):
+        check_keys(card, ("name", "story", "answers"), f"{source}: cards[{number}]")
+        check_keys(card["answers"], QUESTIONS, f"{source}: cards[{number}].answers")
+    return tuple(Card(card["name"], card["story"], {key: card["answers"][key] for key in QUESTIONS
+                                                    if key in card["answers"]}) for card in data["cards"])  # fmt: skip
 
 
 def card(name: str) -> Card:

@@ -15,7 +15,7 @@ from coursekit.cluster.checks_underlay import (
     fault,
 )
 from coursekit.cluster.mtus import pod_mtu, tunnel_mtu, tunnel_overhead
-from coursekit.cluster.options import suggestion
+from coursekit.errors import suggestion
 
 if TYPE_CHECKING:
     from coursekit.cluster.model import Cluster, Node

@@ -7,7 +7,6 @@ No mode is called best: what remains is listed with what it needs and costs.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -18,8 +17,8 @@ from coursekit.cluster.journey import ping
 from coursekit.cluster.model import load
 from coursekit.cluster.modes import MODES, ONE_SUBNET, ROUTED, Mode, Trial
 from coursekit.cluster.network import network
-from coursekit.cluster.options import suggestion
-from coursekit.errors import CourseError, given
+from coursekit.errors import CourseError, given, suggestion
+from coursekit.keys import FREE, check_keys, load_toml
 from coursekit.packets.encapsulation import PROTOCOL_IPIP, PROTOCOL_UDP, encapsulate
 from coursekit.paths import data_dir
 
@@ -256,28 +255,41 @@ _RULES: Mapping[str, Callable[[Trial, str], Iterator[str]]] = {
 }
 
 
+TRAITS: Mapping[str, Callable[[Trial], object]] = {  # what a documented rule may ask about a mode
+    "program": lambda tried: tried.mode.program,
+    "kind": lambda tried: tried.cluster.profile.kind,
+    "direct": lambda tried: tried.cluster.profile.direct,
+    "envelope": lambda tried: tried.cluster.profile.kind != "native",
+    "pods": lambda tried: any(need.pods for need in _needs(tried)),
+    "sends_ipip": lambda tried: any(need.protocol == PROTOCOL_IPIP for need in _needs(tried)),
+    "peering": lambda tried: tried.cluster.profile.bgp if tried.cluster.profile.learns_by_bgp else "",
+}
+
+
 def _documented(key: str, answer: str, tried: Trial) -> Iterator[Reason]:
     """Yield what projects and vendors say about an answer."""
-    data, traits = documented(), _traits(tried)
+    data = documented()
     for rule in data["rules"]:
-        asked = {trait: [want] if not isinstance(want, list) else want for trait, want in rule["mode"].items()}
-        fits = all(traits[trait] in wanted for trait, wanted in asked.items())
+        asked = [(TRAITS[trait](tried), want) for trait, want in rule["mode"].items() if trait not in FREE]
+        fits = all(has in want if isinstance(want, list) else has == want for has, want in asked)
         if fits and (rule["question"], rule["answer"]) == (key, answer):
             yield Reason(key, rule["effect"], rule["sentence"], "documented", data["sources"][rule["source"]])
 
 
 @cache
 def documented() -> dict[str, Any]:
-    """Return data/choice/documented.toml: `sources`, and `rules` that name them."""
-    return tomllib.loads((data_dir() / "choice" / "documented.toml").read_text(encoding="utf-8"))
+    """Return data/choice/documented.toml: `sources`, and `rules` and `own` (what clouds bring), which name them."""
+    return read_documented((data_dir() / "choice" / "documented.toml").read_text(encoding="utf-8"))
 
 
-def _traits(tried: Trial) -> dict[str, object]:
-    """Return what a documented rule may ask about a mode."""
-    profile = tried.cluster.profile
-    return {
-        "program": tried.mode.program, "kind": profile.kind, "direct": profile.direct,
-        "envelope": profile.kind != "native", "pods": any(need.pods for need in _needs(tried)),
-        "sends_ipip": any(need.protocol == PROTOCOL_IPIP for need in _needs(tried)),
-        "peering": profile.bgp if profile.learns_by_bgp else "",
-    }  # fmt: skip
+def read_documented(text: str, source: str = "documented.toml") -> dict[str, Any]:
+    """Return `sources`, `rules` and `own` of a TOML text; CourseError for a key or a trait that there is not."""
+    data = load_toml(text, source)
+    check_keys(data, ("sources", "rules", "own"), source)
+    for number, own in enumerate(data["own"]):
+        check_keys(own, ("cloud", "sentence", "source"), f"{source}: own[{number}]")
+    for number, rule in enumerate(data["rules"]):
+        where = f"{source}: rules[{number}]"
+        check_keys(rule, ("question", "answer", "mode", "effect", "sentence", "source"), where)
+        check_keys(rule["mode"], TRAITS, f"{where}.mode")
+    return data

@@ -7,9 +7,10 @@ from ipaddress import IPv4Address, IPv4Network, ip_address, ip_interface, ip_net
 from typing import Any
 
 from coursekit.cluster.model import Cluster, Node, Pod, Router, Segment
-from coursekit.cluster.options import Profile, make_profile, suggestion
+from coursekit.cluster.options import Profile, make_profile
 from coursekit.cluster.tables import Address
-from coursekit.errors import CourseError
+from coursekit.errors import CourseError, suggestion
+from coursekit.keys import FREE, check_keys
 
 _MISSING = object()
 
@@ -50,9 +51,7 @@ class _Section:
         return [_Section(row, f"{prefix}{key}[{i}]", self.source) for i, row in enumerate(rows)]
 
     def done(self) -> None:
-        for key in self.data:
-            near = suggestion(str(key), self.asked)
-            raise self.error(str(key), f"this key is not known{near}. Known here: {', '.join(self.asked)}.")
+        check_keys(self.data, self.asked, f"{self.source}: {self.where or 'the file'}")
 
 
 def read_cluster(data: Mapping[str, Any], source: str) -> Cluster:
@@ -76,7 +75,8 @@ def read_cluster(data: Mapping[str, Any], source: str) -> Cluster:
 
 def _profile(section: _Section) -> Profile:
     name = section.take("name", _text, "the name of a profile")
-    return make_profile(name, {str(k): v for k, v in section.data.items()}, f"{section.source}: profile")
+    options = {str(k): v for k, v in section.data.items() if k not in FREE}
+    return make_profile(name, options, f"{section.source}: profile")
 
 
 def _segment(section: _Section) -> Segment:
@@ -113,7 +113,8 @@ def _node(section: _Section) -> Node:
     one = section.take("block", _network4, 'an IPv4 prefix like "10.244.0.0/24"', None)
     many = section.take("blocks", _networks4, 'a list of IPv4 prefixes like ["10.244.0.0/26"]', None)
     if (one is None) == (many is None):
-        problem = "it is missing." if one is None else "both block and blocks are given."
+        near = suggestion("block", [key for key in section.data if key not in section.asked])
+        problem = f"it is missing{near}." if one is None else "both block and blocks are given."
         raise section.error("block", f'{problem} Give block = "10.244.0.0/24", or blocks = [ … ] for several.')
     node = Node(
         name,

@@ -6,7 +6,6 @@ wires the hosts, the lab builds them for real. Clusters come from TOML files in 
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -14,9 +13,10 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
 
-from coursekit.cluster.options import Profile, make_profile, suggestion
+from coursekit.cluster.options import Profile, make_profile
 from coursekit.cluster.tables import Address, Interface, Network
-from coursekit.errors import CourseError, given
+from coursekit.errors import CourseError, given, suggestion
+from coursekit.keys import load_toml
 from coursekit.paths import data_dir
 
 POD_NETWORK = IPv4Network("10.244.0.0/16")  # kube-flannel.yml's and Minikube's
@@ -189,12 +189,7 @@ def load(source: str | Path | Cluster) -> Cluster:
             f"{source!s}: no cluster file can be read there ({_reason(error)}){suggestion(str(source), known)}; "
             f"give the path of a .toml file or one of {', '.join(known)}."
         ) from None
-    try:
-        data = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        end = f"line {len(text.splitlines())}, end of document"
-        reason = str(error or "nested too deep").replace("at end of document", f"at {end}")
-        raise CourseError(f"{path.name} is not valid TOML: {reason}. Mend that line.") from None
+    data = load_toml(text, path.name)
     data.setdefault("name", path.stem)
     return Cluster.from_dict(data, source=path.name)
 

@@ -6,12 +6,11 @@ config_params.go (VNI 4096, port 4789). A profile takes only the options that ex
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from coursekit.errors import CourseError, given
+from coursekit.errors import CourseError, given, suggestion
 from coursekit.packets.encapsulation import ENCAPSULATIONS, Encapsulation
 
 
@@ -151,10 +150,3 @@ def _check_option(where: str, key: str, value: Any, default: Any) -> None:
         )
     if key in _RANGES and not _RANGES[key][0] <= value <= _RANGES[key][1]:
         raise CourseError(f"{where}: {value} is outside {_RANGES[key][0]} to {_RANGES[key][1]}.")
-
-
-def suggestion(word: str, known: Iterable[str]) -> str:
-    """Return ` (did you mean 'x'?)` for the nearest known word, or nothing."""
-    by_lower = {name.lower(): name for name in known}
-    near = difflib.get_close_matches(word.lower(), list(by_lower), n=1)
-    return f" (did you mean {by_lower[near[0]]!r}?)" if near else ""

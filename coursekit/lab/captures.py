@@ -8,8 +8,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from coursekit.cluster.network import Network
-from coursekit.cluster.options import suggestion
-from coursekit.errors import CourseError
+from coursekit.errors import CourseError, suggestion
 from coursekit.lab.frames import Captured
 from coursekit.packets.capture import Capture, load
 from coursekit.scratch import scratch

@@ -8,7 +8,6 @@ SHA-256 of every file. Nothing is handed out before its SHA-256 is found right.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from coursekit.errors import CourseError, given
+from coursekit.keys import check_keys, load_json
 from coursekit.paths import data_dir
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from coursekit.packets.capture import Capture
 
 _REQUIRED = ("title", "evidence", "kernel", "date", "tools", "topology", "commands", "sha256")
+_KNOWN = (*_REQUIRED, "name", "conditions", "setup")
 
 
 class Output(str):
@@ -138,11 +139,13 @@ def recording(name: str | Path) -> Recording:
         raise CourseError(f"There is no recording called {given(name)}. {hint}")
     try:
         raw = (folder / "provenance.json").read_bytes()
-        provenance = json.loads(raw)
+        provenance = load_json(raw, "it")
+        check_keys(provenance, _KNOWN, "it")
         missing = [key for key in _REQUIRED if not provenance.get(key)]
         dict.items(provenance.get("sha256", {}))
-    except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise CourseError(f"{folder / 'provenance.json'} cannot be read as provenance: {error}.") from None
+    except (CourseError, OSError, AttributeError, TypeError) as error:
+        reason = str(error).rstrip(".")
+        raise CourseError(f"{folder / 'provenance.json'} cannot be read as provenance: {reason}.") from None
     if missing:
         raise CourseError(f"The provenance of the recording {name!r} does not say: {', '.join(missing)}.")
     return Recording(name=name, folder=folder, provenance=provenance, sha256=hashlib.sha256(raw).hexdigest())

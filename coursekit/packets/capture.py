@@ -11,7 +11,6 @@ import contextlib
 import ctypes
 import gzip
 import hashlib
-import json
 import os
 import zlib
 from collections.abc import Iterator, Mapping
@@ -24,6 +23,7 @@ from scapy.libs.structures import bpf_program
 from scapy.utils import RawPcapNgReader, RawPcapReader
 
 from coursekit.errors import CourseError, NotThereError, given
+from coursekit.keys import load_json
 
 # https://www.tcpdump.org/linktypes.html
 LINKTYPES = {
@@ -212,9 +212,9 @@ def load(path: str | os.PathLike[str], limit: int = MAX_FRAMES) -> Capture:
 def _provenance(path: Path, digest: str) -> Mapping[str, Any]:
     """Return what `provenance.json` beside the file says, if it is about exactly these bytes."""
     try:
-        found = json.loads((path.parent / "provenance.json").read_bytes())
+        found = load_json((path.parent / "provenance.json").read_bytes(), "it")
         return found if found["sha256"][path.name] == digest else {}
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (CourseError, OSError, KeyError, TypeError):
         return {}
 
 

@@ -20,7 +20,8 @@ from coursekit.bgp import decision as decision_module
 from coursekit.bgp.decision import Contest
 from coursekit.bgp.loopback import Birds
 from coursekit.bgp.route import Attributes, Path, address_key
-from coursekit.bgp.scenario_file import parse, written
+from coursekit.bgp.scenario_file import parse
+from coursekit.bgp.scenario_writer import written
 from coursekit.bgp.session import Neighbour, Options
 from coursekit.bgp.speaker import Speaker
 from tests.bgp.daemons import Frrs, Gobgps

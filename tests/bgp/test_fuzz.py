@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from coursekit.__main__ import main
+from coursekit.bgp.scenario_keys import ACTION
 from coursekit.paths import data_dir
 from tests.bgp.test_schema import CASES
 
@@ -21,8 +22,6 @@ GOOD = [*json.loads((data_dir() / "bgp" / "cases.json").read_text())["cases"],
 EDGES = [None, True, False, 0, 1, -1, 255, 256, 2**31, 2**32 - 1, 2**32, 10**30, 0.5, "", "x", [], {}, "0.0.0.0", "::1",
          "::/0", "0.0.0.0/0", "255.255.255.255", "10.0.0.0/33", "no-export", "local",
          "é" * 300, "\ud800", "\x00"]  # fmt: skip
-ACTIONS = ["router_down", "router_up", "router_graceful_restart", "session_down", "session_up", "link_down", "link_up",
-           "set_cost", "withdraw", "originate", "set_session_opt"]  # fmt: skip
 
 
 class Bender:
@@ -66,7 +65,8 @@ class Bender:
             items = case.get(kind) if isinstance(case.get(kind), list) else None
             return draw.choice([item.get(key) for item in items if isinstance(item, dict)] or ["?"]) if items else "?"
 
-        action = {"op": draw.choice(ACTIONS), "router": name("routers", "name"), "session": name("sessions", "id"),
+        op = draw.choice([*ACTION])
+        action = {"op": op, "router": name("routers", "name"), "session": name("sessions", "id"),
                   "link": name(draw.choice(["links", "lans"]), "id"), "cost": draw.choice([0, 5, 10**6]),
                   "prefix": name("originate", "prefix"), "side": draw.choice("ab"), **draw.choice([
                       {"opt": "allowas_in", "value": 255}, {"opt": "add_path", "value": True},
@@ -75,6 +75,7 @@ class Bender:
                       {"death": draw.choice(["killed", "cable", "clean"])}])}  # fmt: skip
         steps = case.setdefault("steps", [])
         if isinstance(steps, list):
+            action = {key: value for key, value in action.items() if key in ACTION[op]}
             steps.insert(draw.randint(0, len(steps)), {"name": "more", "actions": [action]})
 
 

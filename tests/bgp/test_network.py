@@ -12,7 +12,8 @@ from coursekit.bgp.expectations import lookup, run
 from coursekit.bgp.network import HOLD_TIME, RESTART_TIME
 from coursekit.bgp.route import Attributes
 from coursekit.bgp.scenario import Scenario
-from coursekit.bgp.scenario_file import parse, written
+from coursekit.bgp.scenario_file import parse
+from coursekit.bgp.scenario_writer import written
 from coursekit.bgp.schedule import ByDelay, Shuffled
 from coursekit.bgp.session import Options
 from coursekit.bgp.simulation import Simulation

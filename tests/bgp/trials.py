@@ -15,7 +15,8 @@ import pytest
 
 from coursekit.bgp.loopback import Held, compared, expected
 from coursekit.bgp.scenario import Scenario, act
-from coursekit.bgp.scenario_file import parse, written
+from coursekit.bgp.scenario_file import parse
+from coursekit.bgp.scenario_writer import written
 from coursekit.bgp.simulation import Simulation
 from coursekit.errors import CourseError
 from tests.bgp.stable_states import adopt

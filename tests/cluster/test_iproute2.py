@@ -303,7 +303,7 @@ JUNK = [
     (iproute2.parse_state_text, "10.0.0.0/8 dev x", "belongs to no host"),
     (iproute2.parse_state_text, "", "empty"),
     (iproute2.parse_state_text, "######## n1\n# ip route\nnonsense", "n1: Line 1"),
-    (iproute2.parse_state_json, "{", "not JSON"),
+    (iproute2.parse_state_json, "{", "no JSON"),
     (iproute2.parse_state_json, "[]", "object"),
     (iproute2.parse_state_json, '{"n": {"route": [{"gateway": "1.1.1.1"}]}}', "n: .*'dst'"),
     (iproute2.parse_state_json, '{"n": {"route": [{"dst": "x"}]}}', "dst is 'x'"),

@@ -110,9 +110,9 @@ def test_binary_file_is_refused(tmp_path: Any) -> None:
 
 
 INVALID = [
-    (at("nodes", 1, "adress", value="1.2.3.4"), r"nodes\[1\]\.adress", "did you mean 'address'"),
-    (at("node", value=[]), "node", "did you mean 'nodes'"),
-    (at("segments", 0, "subnt", value="x"), r"segments\[0\]\.subnt", "did you mean 'subnet'"),
+    (at("nodes", 1, "adress", value="1.2.3.4"), r"nodes\[1\] has the key 'adress'", "did you mean 'address'"),
+    (at("node", value=[]), "the file has the key 'node'", "did you mean 'nodes'"),
+    (at("segments", 0, "subnt", value="x"), r"segments\[0\] has the key 'subnt'", "did you mean 'subnet'"),
     (at("nodes", 1, "address", remove=True), r"nodes\[1\]\.address", "missing"),
     (at("nodes", remove=True), "nodes", "missing"),
     (at("nodes", value=[]), "nodes", "empty"),

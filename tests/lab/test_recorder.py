@@ -187,8 +187,8 @@ def test_scenarios_say_what_the_provenance_says() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[x", "The scenarios cannot be read"),
-        ('[x]\ntitel = "a"', "Scenario x: 'titel' is no key (did you mean 'title'?)"),
+        ("[x", "scenarios.toml is not valid TOML"),
+        ('[x]\ntitel = "a"', "Scenario x has the key 'titel', which is not known here (did you mean 'title'?)"),
         ('[x]\ntitle = "a"', "Scenario x does not say: cluster, profile, setup"),
         ('[x]\ntitle="a"\ncluster="lab"\nprofile="none"\nsetup=""\nsteps=["ping"]', "'ping' is no step"),
         ('[x]\ntitle="a"\ncluster="lab"\nprofile="none"\nsetup=""\nsteps=["podZ: ping"]', "there is no host 'podZ'"),

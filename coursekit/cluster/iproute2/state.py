@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -29,6 +28,7 @@ from coursekit.cluster.iproute2.neighbours import (
 from coursekit.cluster.iproute2.routes import format_routes, parse_routes, routes_from_json, routes_to_json
 from coursekit.cluster.tables import HostTables
 from coursekit.errors import CourseError, Named
+from coursekit.keys import check_keys, load_json
 
 # JSON section -> the command whose output it holds, as a heading of the text form
 COMMANDS = {
@@ -120,21 +120,14 @@ def parse_state_json(data: str | bytes | Mapping[str, Any]) -> dict[str, HostTab
     Raises CourseError naming host and section.
     """
     if isinstance(data, str | bytes):
-        try:
-            data = json.loads(data, object_pairs_hook=_first_wins)
-        except (ValueError, RecursionError) as error:
-            raise CourseError(f"This is not JSON ({error}); the output of `ip -j` was expected.") from None
+        data = load_json(data, "The tables of hosts, as `ip -j` prints them: this", depth=2)
     if not isinstance(data, Mapping) or not all(isinstance(host, Mapping) for host in data.values()):
         raise CourseError("A JSON object {host: {link, addr, route, …}} was expected, as in a recording's state.json.")
     return Named("host", {host: _from_json(host, found) for host, found in data.items()})
 
 
-def _first_wins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Keep the first of equal keys: `ip -j` gives the `dst` of an `encap ip` the key of the route's own."""
-    return dict(reversed(pairs)) if len({key for key, _ in pairs}) < len(pairs) else dict(pairs)
-
-
 def _from_json(host: str, found: Mapping[str, Any]) -> HostTables:
+    check_keys(found, COMMANDS, f"The host {host}")
     try:
         return HostTables(
             host,

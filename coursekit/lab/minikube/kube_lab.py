@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,6 +18,7 @@ from coursekit.cluster.network import Network
 from coursekit.cluster.path import Journey
 from coursekit.cluster.tables import HostTables
 from coursekit.errors import CourseError
+from coursekit.keys import check_keys, load_toml
 from coursekit.lab.minikube import kubectl, runner, yours
 from coursekit.lab.minikube.steps import TOPICS, Step, read_tables, script, steps
 from coursekit.paths import data_dir
@@ -182,10 +182,12 @@ class KubeLab:
 
     def _document(self) -> None:
         path = data_dir() / "documented" / f"{DOCUMENTED}.toml"
-        held = tomllib.loads(path.read_text(encoding="utf-8"))
+        held = load_toml(path.read_text(encoding="utf-8"), path.name)
+        check_keys(held, ("title", "repository", "commit", "subnet", "outputs"), path.name)
         self.evidence = f"documented · {held['repository']}, a cluster that is not yours"
         self.said["subnet"] = held["subnet"]
         for prints, found in held["outputs"].items():
+            check_keys(found, ("command", "file", "text"), f"{path.name}: outputs.{prints}")
             self.said[prints] = found["text"]
             self._commands[prints] = found["command"], found["file"].rpartition("/")[2]
 

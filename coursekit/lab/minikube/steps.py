@@ -16,8 +16,7 @@ from coursekit.cluster.journey import traceroute
 from coursekit.cluster.model import Cluster, load
 from coursekit.cluster.mtus import pod_mtu
 from coursekit.cluster.network import network
-from coursekit.cluster.options import suggestion
-from coursekit.errors import CourseError
+from coursekit.errors import CourseError, suggestion
 from coursekit.lab.minikube.manifest import LABEL, made, pod_name, whole
 
 PING_HEAD = 28  # bytes of IPv4 and ICMP header around what `ping -s` counts

@@ -6,7 +6,6 @@ They are data (`scenarios.toml`); a step is "HOST: COMMAND > OUTPUT", and OUTPUT
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
@@ -16,9 +15,10 @@ from typing import Any
 from coursekit.cluster import faults
 from coursekit.cluster.faults import Fault
 from coursekit.cluster.model import Cluster, load
-from coursekit.cluster.options import suggestion
-from coursekit.errors import CourseError
+from coursekit.errors import CourseError, expect, suggestion
+from coursekit.keys import FREE, check_keys, load_toml
 
+_CHANGES = ("pod_mtu", "tunnel_mtu")
 _STEP = re.compile(r"(?P<host>\w+): (?P<command>.+?)(?: > (?P<output>[\w.-]+))?")
 
 
@@ -55,7 +55,7 @@ class Scenario:
     steps: tuple[str, ...] = ()
     prepare: tuple[str, ...] = ()  # steps before anything is captured
     options: Mapping[str, Any] = field(default_factory=dict)
-    changes: Mapping[str, Any] = field(default_factory=dict)  # of the cluster: pod_mtu, tunnel_mtu
+    changes: Mapping[str, Any] = field(default_factory=dict)  # of the cluster: _CHANGES
     faults: tuple[Mapping[str, Any], ...] = ()
     kernel: str = ""  # "debian": one that has ipip; "" any
     offload: bool = False
@@ -68,35 +68,43 @@ class Scenario:
     def made(self) -> Cluster:
         """Return the cluster, with its profile."""
         found = load(self.cluster) if isinstance(self.cluster, str) else Cluster.from_dict(dict(self.cluster))
-        return replace(found.with_profile(self.profile, **self.options), **self.changes)
+        return replace(found.with_profile(self.profile, **_plain(self.options)), **_plain(self.changes))
 
     def broken(self) -> tuple[Fault, ...]:
         """Return what is broken in it."""
-        return tuple(faults.fault(**one) for one in self.faults)
+        return tuple(faults.fault(**_plain(one)) for one in self.faults)
 
     def typed(self, which: str = "steps") -> tuple[Step, ...]:
         """Return the steps, or with "prepare" what comes before."""
         return tuple(Step.parse(line) for line in getattr(self, which))
 
 
+def _plain(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a table without remarks."""
+    return {key: value for key, value in table.items() if key not in FREE}
+
+
 def read(text: str) -> dict[str, Scenario]:
     """Return the scenarios of a TOML text by name; CourseError says what is wrong in which."""
-    try:
-        found = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise CourseError(f"The scenarios cannot be read: {error}.") from None
-    known = {one.name: one for one in fields(Scenario)}
+    found = load_toml(text, "scenarios.toml")
+    known = [one.name for one in fields(Scenario) if one.name != "name"]
     scenarios = {}
     for name, values in found.items():
-        for key in values:
-            if key not in known or key == "name":
-                raise CourseError(f"Scenario {name}: {key!r} is no key{suggestion(key, known)}.")
+        where = f"Scenario {name}"
+        expect(values, Mapping, f"{where} is a table of keys")
+        check_keys(values, known, where)
+        check_keys(values.get("changes", {}), _CHANGES, f"{where}: changes")
         missing = [key for key in ("title", "cluster", "profile", "setup") if key not in values]
         if missing and not values.get("cannot"):
             raise CourseError(f"Scenario {name} does not say: {', '.join(missing)}.")
         blank = dict.fromkeys(("title", "cluster", "profile", "setup"), "")
-        lists = {key: tuple(value) for key, value in values.items() if isinstance(value, list)}
-        scenario = Scenario(name, **{**blank, **values, **lists})
+        lists = {key: tuple(value) for key, value in values.items() if key in known and isinstance(value, list)}
+        for one in values.get("faults", ()):
+            if "name" not in one:
+                raise CourseError(f"{where}: a fault does not say its name{suggestion('name', one)}.")
+        given = {key: value for key, value in values.items() if key in known}
+        scenario = Scenario(name, **{**blank, **given, **lists})
+        scenario.broken()  # refuses a fault, or an option of one, that there is not
         if not scenario.cannot:
             hosts = scenario.made()
             names = {one.name for group in (hosts.nodes, hosts.pods, hosts.routers) for one in group} | {"router"}
