@@ -1,4 +1,4 @@
-"""Interrupts at will: before the n-th bytecode of some modules, or before the n-th time that a channel reads or writes."""
+"""Interrupts at will: before the n-th bytecode of some modules, or the n-th time that a channel reads or writes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BARE = (
 
 def bare(root: object) -> Sandbox:
     """Return a sandbox with the real agent in it, and without namespaces."""
-    return Sandbox([sys.executable, "-I", "-c", BARE, str(root)])
+    return Sandbox([sys.executable, "-I", "-S", "-c", BARE, str(root)])
 
 
 @contextlib.contextmanager
@@ -77,7 +77,7 @@ class Steps:
 
 
 class Boundaries:
-    """Counts the waits, reads and writes of all channels; `at` are the ones before which KeyboardInterrupt is raised."""
+    """Counts the waits, reads and writes of all channels, and raises KeyboardInterrupt before some of them."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.count = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -116,10 +117,8 @@ def test_an_interrupt_before_any_bytecode_of_a_write_leaves_no_half(size: int, p
         one, other = {"id": number, "text": "x" * size}, {"id": -1}
         before = pipes.channel.begun
         with Steps(number, [channel]) as steps:
-            try:
+            with contextlib.suppress(KeyboardInterrupt):
                 pipes.channel.send(one)
-            except KeyboardInterrupt:
-                pass
         expected += framed(one) if pipes.channel.begun > before else b""
         pipes.channel.send(other)
         expected += framed(other)
