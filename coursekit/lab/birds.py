@@ -115,7 +115,7 @@ class Birds:
                 words = ["bird", "-f", "-c", f"/run/{name}.conf", "-s", f"/run/{name}.ctl", "-P", f"/run/{name}.pid"]
                 self._sandbox.ask("spawn", name=f"bird-{name}", host=name, command=words)
         fresh = set(running) - set(alive)
-        opened = before.closed - self._now.closed if known else self._now.up
+        opened = before.closed - self._now.closed  # after what was cut short, `configure` enables all
         self._until_established(fresh, opened)
         self._settled = True
 

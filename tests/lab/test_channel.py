@@ -116,9 +116,8 @@ def test_an_interrupt_before_any_bytecode_of_a_write_leaves_no_half(size: int, p
     while True:
         one, other = {"id": number, "text": "x" * size}, {"id": -1}
         before = pipes.channel.begun
-        with Steps(number, [channel]) as steps:
-            with contextlib.suppress(KeyboardInterrupt):
-                pipes.channel.send(one)
+        with Steps(number, [channel]) as steps, contextlib.suppress(KeyboardInterrupt):
+            pipes.channel.send(one)
         expected += framed(one) if pipes.channel.begun > before else b""
         pipes.channel.send(other)
         expected += framed(other)

@@ -139,6 +139,24 @@ def test_an_interrupt_before_any_bytecode_of_the_end(record_property: Any) -> No
     record_property("bytecodes", number // 3)
 
 
+def test_two_interrupts_that_nobody_could_recover_from(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The second before the recovery began, the agent writing, and then a request that no pipe takes at once."""
+    (tmp_path / "large").write_text("y" * 500_000)
+    one = bare(ROOT)
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(channel.Channel, "receive", interrupted)
+        patched.setattr(Sandbox, "_recover", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            one.ask("read", path=f"..{tmp_path}/large")
+    one.ask("files", files={f"..{tmp_path}/other": "x" * 500_000})
+    assert (tmp_path / "other").stat().st_size == 500_000
+    one.close()
+
+
 def test_an_agent_that_does_not_come_to_rest_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     """After an interrupt it has a few seconds; the interrupt says what became of the lab, and so does every request."""
     monkeypatch.setattr(sandbox, "_GOODBYE", 0.2)
@@ -181,7 +199,7 @@ def captured(net: Lab) -> None:
 
 
 def broken(net: Lab) -> None:
-    net.break_("wrong-vni")
+    net.break_("missing-route")  # its commands, and those of the repair, can only be given once
     net.repair()
 
 
@@ -220,7 +238,8 @@ OPERATIONS: dict[str, Callable[[Lab], object]] = {
     "ping": lambda net: net.ping("podA", "podB"),
     "get": lambda net: net.get("podA", "podB"),
     "capture": captured,
-    "break": broken,
+    "break and repair": broken,
+    "break": lambda net: net.break_("wrong-vni"),
 }
 
 
@@ -234,7 +253,23 @@ def test_an_interrupt_at_any_boundary_leaves_a_lab_that_works(
         stepped = step(boundaries, net, do, count())
         assert stepped >= 6, name
         record_property(f"boundaries of {name}", stepped)
+    works(net)
     assert net.ping("podA", "podB").journey.outcome.kind == "delivered"
+
+
+@pytest.mark.namespaces
+def test_a_change_that_never_began_is_not_believed(net: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C just before the commands of a repair are sent: the fault is still there, and the next repair finds it."""
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    net.break_("missing-route")
+    with monkeypatch.context() as patched:
+        patched.setattr(channel.Channel, "send", interrupted)
+        with pytest.raises(Interrupted):
+            net.repair()
+    works(net)
 
 
 @pytest.mark.namespaces
@@ -334,11 +369,20 @@ def test_an_interrupted_bird_can_be_repaired(monkeypatch: pytest.MonkeyPatch, re
             boundaries.interrupt()
             assert net.birdc("node1").count("Established") == 1
         record_property("boundaries of birdc", at)
-        for fault, at in (("node-down", 2), ("node-down", 8), ("node-down", 15), ("session-lost", 5),
-                          ("session-lost", 20), ("session-lost", 40), ("nodes-in-one-as", 11)):  # fmt: skip
+        for at in (2, 8, 14):  # 8: the daemon is being ended
             boundaries.interrupt(at)
             with pytest.raises(KeyboardInterrupt):
-                net.break_(fault)
+                net.break_("node-down", death="killed")
+            boundaries.interrupt()
+            if at == 8:
+                net.break_("node-down", death="killed")
+            net.repair()
+            assert net.birdc("node1").count("Established") == 1, at
+        for fault, at in (("session-lost", 20), ("session-lost", 37), ("nodes-in-one-as", 26)):
+            net.break_(fault)
+            boundaries.interrupt(at)
+            with pytest.raises(KeyboardInterrupt):
+                net.repair()
             boundaries.interrupt()
             net.repair()
             assert net.birdc("node1").count("Established") == 1, (fault, at)
