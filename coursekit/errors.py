@@ -17,6 +17,14 @@ class CourseError(Exception):
         return [f"{type(self).__name__}: {self}"]
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, with a sentence that says in which state it left what was at work."""
+
+    def _render_traceback_(self) -> list[str]:
+        """Show the sentence alone in a notebook, as CourseError does."""
+        return [f"KeyboardInterrupt: {self}"]
+
+
 class NotThereError(CourseError, KeyError, IndexError):
     """A name or number under which there is nothing; code that catches KeyError or IndexError catches it."""
 

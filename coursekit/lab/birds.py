@@ -90,13 +90,14 @@ class Birds:
     def __init__(self, sandbox: Sandbox, network: Network) -> None:
         self._sandbox = sandbox
         self._now = Wanted({}, {}, frozenset(), frozenset())
+        self._settled = True  # no `follow` was cut short: the daemons are what `_now` says
         self.begin(network)
         self.follow(network)
 
     def begin(self, network: Network) -> None:
         """Do what comes before the network changes: daemons that are to die do so."""
         then = wanted(network)
-        for name in self._running(self._now):
+        for name in self._alive():
             if name not in then.texts or (name in then.dead and then.dead[name] in _DEATHS):
                 number = _DEATHS[then.dead.get(name, "clean")]
                 self._sandbox.ask("end", name=f"bird-{name}", number=int(number))
@@ -104,8 +105,9 @@ class Birds:
     def follow(self, network: Network) -> None:
         """Make the daemons what they should be now, and wait until they have told each other everything."""
         before, self._now = self._now, wanted(network)
-        running, alive = self._running(self._now), self._running(before)
-        changed = [name for name in running if before.texts.get(name) != self._now.texts[name]]
+        known, self._settled = self._settled, False
+        running, alive = self._running(self._now), self._alive()
+        changed = [name for name in running if not known or before.texts.get(name) != self._now.texts[name]]
         self._sandbox.ask("files", files={f"{name}.conf": self._now.texts[name] for name in changed})
         self._tell((name, f'configure "/run/{name}.conf"') for name in changed if name in alive)
         for name in running:
@@ -113,8 +115,9 @@ class Birds:
                 words = ["bird", "-f", "-c", f"/run/{name}.conf", "-s", f"/run/{name}.ctl", "-P", f"/run/{name}.pid"]
                 self._sandbox.ask("spawn", name=f"bird-{name}", host=name, command=words)
         fresh = set(running) - set(alive)
-        opened = before.closed - self._now.closed
+        opened = before.closed - self._now.closed  # after what was cut short, `configure` enables all
         self._until_established(fresh, opened)
+        self._settled = True
 
     def _until_established(self, fresh: set[str], opened: Iterable[tuple[str, str]]) -> None:
         until = time.monotonic() + PATIENCE
@@ -163,6 +166,10 @@ class Birds:
         if not alive or time.monotonic() > until:
             said = self._sandbox.ask("read", path=f"bird-{name}.log").strip().splitlines()
             raise CourseError(f"BIRD of {name} did not start: {said[-1] if said else 'it said nothing'}.")
+
+    def _alive(self) -> list[str]:
+        """Return the hosts whose daemon runs, whatever was cut short before."""
+        return [name.removeprefix("bird-") for name, runs in self._sandbox.ask("running").items() if runs]
 
     @staticmethod
     def _running(state: Wanted) -> list[str]:

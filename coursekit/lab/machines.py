@@ -70,10 +70,12 @@ class Machines:
     def change(self, wanted: Network) -> tuple[Command, ...]:
         """Turn the network that is there into another one of the same hosts; return the commands that did it."""
         typed = commands(self.network, wanted, without=self._written)
+        before = self._sandbox.asked
         try:
             self._type(typed)
-        except KeyboardInterrupt:  # the sandbox finishes what it has begun
-            self.network = wanted
+        except KeyboardInterrupt:
+            if self._sandbox.asked > before:  # the sandbox finishes what it has begun
+                self.network = wanted
             raise
         self.network = wanted
         self._settle()

@@ -7,10 +7,7 @@ stdin does, so a killed kernel leaves no process, namespace, device or mount beh
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import select
-import struct
 import subprocess
 import sys
 import threading
@@ -19,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import coursekit
-from coursekit.errors import CourseError
+from coursekit.errors import CourseError, Interrupted
+from coursekit.lab.channel import Channel
 from coursekit.lab.probe import NAMESPACES, SEARCH_PATH, USER, mend, which
 
 _ROOM = Path(coursekit.__file__).parent.parent
@@ -30,6 +28,10 @@ _PACKAGES = {
     "iptables": "iptables", "ebtables": "iptables", "bird": "bird2", "sysctl": "procps",
 }  # fmt: skip
 _GOODBYE = 5.0  # seconds
+_AGAIN = "Bring one up again: s.up(…)."
+_DOWN = f"This lab is down: it was ended, or another took its place. {_AGAIN}"
+_TWICE = f"You stopped the lab a second time before it was ready again, so it was closed. {_AGAIN}"
+_GOES_ON = "The lab still runs."
 _SILENCE = 90.0  # seconds that another machine may take for an answer; an agent here ends when it fails
 
 
@@ -55,7 +57,8 @@ class Sandbox:
         self._patience = _SILENCE if started_by else None
         self._complaints = open(os.memfd_create("complaints"), "w+b")  # noqa: SIM115 - closed in close()
         self._lock = threading.Lock()
-        self._count = 0
+        self._idle = True  # the agent has answered all that it was asked
+        self._closed = ""  # why, once it is
         environment = {**os.environ, "PATH": SEARCH_PATH, "LC_ALL": "C"}
         try:
             self._process = subprocess.Popen(
@@ -66,92 +69,97 @@ class Sandbox:
             self._complaints.close()
             raise CourseError(_not_installed(started_by[0] if started_by else "unshare")) from None
         try:
-            self._read()
+            assert self._process.stdin is not None
+            assert self._process.stdout is not None
+            self._channel = Channel(self._process.stdout.fileno(), self._process.stdin.fileno())
+            try:
+                self._channel.receive(self._patience)
+            except (TimeoutError, EOFError) as error:
+                raise self._failed(error, self._patience) from None
         except BaseException:
             self.close()
             raise
+
+    @property
+    def asked(self) -> int:
+        """How many requests were begun; the agent gets each of these, whatever interrupts the wait for its answer."""
+        return self._channel.begun
 
     def ask(self, op: str, **arguments: Any) -> Any:
         """Let the agent do something and return what came of it.
 
         Raises CourseError for a program that is not installed, or with what the system said. An interrupt (Ctrl-C)
-        ends what runs and leaves the sandbox usable.
+        ends what runs and leaves the sandbox usable, or closed where that cannot be: Interrupted says which.
         """
         with self._lock:
-            self._count += 1
-            number = self._count
-            self._write({"id": number, "op": op, **arguments})
-            try:
-                answer = self._answer_to(number)
-            except BaseException:
-                self._cancel(number)
-                raise
+            answer = self._carried_out(op, arguments)
         if "missing" in answer:
             raise CourseError(_not_installed(answer["missing"]))
         if "error" in answer:
             raise CourseError(f"The lab could not do that: {answer['error']}.")
         return answer["value"]
 
-    def _answer_to(self, number: int) -> dict[str, Any]:
-        while True:
-            answer = self._read()
-            if answer["id"] == number:
-                return answer
-
-    def _cancel(self, number: int) -> None:
-        """Let the agent drop what it does, and take its answer away; whoever does not answer is closed."""
+    def _carried_out(self, op: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Return the answer to a request; whatever happens, the agent is at rest afterwards, or the sandbox closed."""
+        if not self._idle:  # an interrupt came outside of what is tried below
+            self._recover()
+        before = self.asked
         try:
-            self._write({})
-            assert self._process.stdout is not None
-            if select.select([self._process.stdout], [], [], _GOODBYE)[0]:
-                self._answer_to(number)
-                return
-        except (CourseError, OSError):
-            pass
-        self.close()
+            return self._exchange(op, arguments, self._patience)
+        except CourseError as error:
+            self.close(str(error))
+            raise
+        except BaseException as error:
+            if self.asked > before:
+                self._recover()
+            if isinstance(error, KeyboardInterrupt):
+                raise Interrupted(f"You stopped what the lab was doing. {self._closed or _GOES_ON}") from None
+            raise
 
-    def _write(self, message: dict[str, Any]) -> None:
-        if self._process.stdin is None or self._process.stdin.closed:
-            raise CourseError("This lab is down: it was ended, or another took its place. Bring one up again: s.up(…).")
-        data = json.dumps(message).encode()
-        view = memoryview(struct.pack("!I", len(data)) + data)
+    def _exchange(self, op: str, arguments: dict[str, Any], quiet: float | None) -> dict[str, Any]:
+        """Send a request and return its answer; answers to earlier ones, which nobody waits for any more, are dropped.
+
+        Raises CourseError where the agent has ended, or lets nothing move for `quiet` seconds.
+        """
+        if self._closed:
+            raise CourseError(self._closed)
+        self._idle = False
+        number = self.asked + 1
         try:
-            while view:
-                view = view[self._process.stdin.write(view) or 0 :]
-        except BrokenPipeError:
-            raise self._gone() from None
+            self._channel.send({"id": number, "op": op, **arguments}, quiet)
+            while (answer := self._channel.receive(quiet)).get("id") != number:
+                pass
+        except (TimeoutError, EOFError) as error:
+            raise self._failed(error, quiet) from None
+        self._idle = True
+        return answer
 
-    def _read(self) -> dict[str, Any]:
-        (size,) = struct.unpack("!I", self._take(4))
-        found = json.loads(self._take(size))
-        assert isinstance(found, dict)
-        return found
+    def _recover(self) -> None:
+        """Let the agent drop what it does; if it does not answer, or at a second interrupt, the sandbox is closed."""
+        try:
+            self._exchange("cancel", {}, _GOODBYE)
+        except CourseError as error:
+            self.close(str(error))
+        except KeyboardInterrupt:
+            self.close(_TWICE)
+            raise Interrupted(_TWICE) from None
 
-    def _take(self, size: int) -> bytes:
-        assert self._process.stdout is not None
-        got = bytearray()
-        while len(got) < size:
-            if not select.select([self._process.stdout], [], [], self._patience)[0]:
-                raise CourseError(f"The lab's machine has said nothing for {self._patience:.0f} s; try again.")
-            piece = self._process.stdout.read(size - len(got))
-            if not piece:
-                raise self._gone()
-            got += piece
-        return bytes(got)
-
-    def _gone(self) -> CourseError:
-        """Return why the agent is not there: what unshare or it said last."""
+    def _failed(self, error: Exception, quiet: float | None) -> CourseError:
+        """Return why the agent does not answer; of one that has ended, what unshare or it said last."""
+        if isinstance(error, TimeoutError):
+            return CourseError(f"The lab has said nothing for {quiet:g} s, and was closed. {_AGAIN}")
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(1)
         self._complaints.seek(0)
         lines = self._complaints.read().decode(errors="replace").strip().splitlines()
         said = lines[-1] if lines else f"exit status {self._process.returncode}"
-        if self._count:
+        if self.asked:
             return CourseError(f"The lab has ended before its time: {said}. Start another with lab.up(cluster).")
         return CourseError(f"The lab cannot run here ({said}): {mend(said)}.")
 
-    def close(self) -> None:
-        """End everything that is inside; more than once does no harm."""
+    def close(self, why: str = _DOWN) -> None:
+        """End everything that is inside; more than once does no harm. `why` is what the next request is told."""
+        self._closed = self._closed or why
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 with contextlib.suppress(OSError):

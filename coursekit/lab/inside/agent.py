@@ -55,6 +55,7 @@ class Agent:
             "hosts": self.hosts, "commands": self.commands, "settings": self.settings, "checksums": self.checksums,
             "run": self.run, "get": self.get, "serve": self.serve, "listen": self.listen, "heard": self.heard,
             "ipip": self.ipip, "carrier": self.carrier, "spawn": self.spawn, "end": self._daemons.end,
+            "cancel": lambda: None,  # what ran has ended when this is read: a word from the client cancels
             "running": self._daemons.running, "files": daemons.files, "read": daemons.read, "talk": daemons.talk,
         }  # fmt: skip
 
@@ -197,11 +198,12 @@ class Agent:
         if not watch:
             yield found
             return
-        self.listen()
+        inside = len(self._listening)
+        self.listen(inside)
         try:
             yield found
         finally:
-            heard = self.heard()
+            heard = self.heard(inside)
         found |= heard
 
     def _settle(self) -> None:
@@ -213,22 +215,34 @@ class Agent:
             if len(self._taps) > before:
                 last = time.monotonic()
 
-    def listen(self) -> None:
-        """Begin to listen at every device."""
+    def listen(self, inside: int) -> None:
+        """Begin to listen at every device, inside so many other captures; further ones are nobody's any more."""
+        self._forget(inside)
         if not self._listening:
             self._taps.start()
         self._taps.read()  # so that there is room
         self._listening.append((time.time_ns(), self._taps.lost()))
 
-    def heard(self) -> dict[str, Any]:
-        """End what `listen` began last; return its frames in the order of time, and how many found no room."""
+    def heard(self, inside: int) -> dict[str, Any]:
+        """End what `listen` began; return its frames in the order of time, and how many found no room.
+
+        A client that was interrupted may end what never began: then there are none.
+        """
+        if len(self._listening) <= inside:
+            return {"frames": [], "lost": 0}
+        begun, before = self._listening[inside]
         try:
             self._settle()
         finally:
-            begun, before = self._listening.pop()
+            self._forget(inside)
+        return {"frames": _rows(self._taps.since(begun)), "lost": self._taps.lost() - before}
+
+    def _forget(self, inside: int) -> None:
+        """End all captures but the outermost ones."""
+        if len(self._listening) > inside:
+            del self._listening[inside:]
             if not self._listening:
                 self._taps.stop()
-        return {"frames": _rows(self._taps.since(begun)), "lost": self._taps.lost() - before}
 
     def spawn(self, name: str, host: str, command: list[str]) -> None:
         """Start a daemon on a host."""
@@ -299,8 +313,6 @@ def main() -> None:
     while True:
         (size,) = struct.unpack("!I", _take(4))
         request = json.loads(_take(size))
-        if "op" not in request:  # a cancellation that came too late
-            continue
         answer = json.dumps({"id": request.pop("id"), **agent.answer(request)}).encode()
         sys.stderr.flush()
         view = memoryview(struct.pack("!I", len(answer)) + answer)
