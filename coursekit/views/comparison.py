@@ -9,7 +9,7 @@ from typing import Any
 from coursekit.cluster.choice import QUESTIONS, Choice, choose, documented
 from coursekit.cluster.firewall import BGP_PORT, Allow, allows
 from coursekit.cluster.model import Cluster
-from coursekit.cluster.modes import MODES, Trial, trial
+from coursekit.cluster.modes import COMPUTED, MODES, Trial, trial
 from coursekit.cluster.path import Journey
 from coursekit.cluster.watch import watch
 from coursekit.errors import CourseError, expect, few
@@ -26,7 +26,7 @@ def comparison(aspect: str, cluster: Cluster | str = "two-racks", title: str = "
     head, row = ASPECTS[aspect]
     tried = [trial(name, cluster) for name in MODES]
     shown = [[one.mode.name, *row(one)] for one in tried]
-    kind = "documented" if aspect == "clouds" else f"computed, {tried[0].cluster.title or tried[0].cluster.name}"
+    kind = "documented" if aspect == "clouds" else f"{COMPUTED}, {tried[0].cluster.title or tried[0].cluster.name}"
     notes = list(dict.fromkeys(_conditions())) if aspect == "clouds" else []
     return Sheet(shown, ("mode", *head), title or f"{kind}: {aspect}", notes=notes)
 

@@ -9,7 +9,7 @@ import pytest
 from coursekit import CourseError, load_cluster, network, ping, views
 from coursekit.cluster.choice import choose
 from coursekit.cluster.firewall import allows
-from coursekit.cluster.modes import MODES, trial
+from coursekit.cluster.modes import CALICO, MODES, trial
 from coursekit.cluster.watch import watch
 from coursekit.packets.goodput import goodput
 from coursekit.views.comparison import ASPECTS
@@ -30,7 +30,7 @@ def test_every_mode_has_a_row(cluster: str, aspect: str) -> None:
     sheet = views.compare(aspect, cluster)
 
     assert list(rows(sheet)) == list(MODES)
-    assert sheet.text().startswith("documented" if aspect == "clouds" else "computed")
+    assert sheet.text().startswith("documented" if aspect == "clouds" else f"computed for Calico {CALICO}, ")
     assert max(map(len, sheet.text().splitlines())) <= 100
     assert offences(sheet.figure()) == []
 

@@ -63,6 +63,7 @@ def route(version: str) -> str:
 
 
 WORDS = ("no", "one", "two", "three")
+VERSIONS = ("3.30", "3.31", "3.32", "3.33")  # of Calico, as data files may name them
 IPIP, VXLAN = ENCAPSULATIONS["calico-ipip"], ENCAPSULATIONS["flannel-vxlan"]
 
 PINS: tuple[Pin, ...] = (
@@ -96,6 +97,8 @@ PINS: tuple[Pin, ...] = (
     Pin("05", "exercise-filter", "the protocol is byte {} of the IP header", lambda: at("proto") - at("version")),
     Pin("05", "explain-traceroute", "The first line is an address of {}.", first_hop),
     Pin("05", "explain-traceroute", "TTL of {} was copied", probe_that_died),
-    Pin("05", "explain-versions", "proto {}: up to 3.32", lambda: route("3.32")),
+    Pin("05", "explain-versions", "Up to {}, the BGP daemon", lambda: max(v for v in VERSIONS if route(v) == "bird")),
+    Pin("05", "explain-versions", "writes the row, proto {}", lambda: route("3.32")),
+    Pin("05", "explain-versions", "From {} Calico's agent", lambda: min(v for v in VERSIONS if route(v) != "bird")),
     Pin("05", "explain-versions", "as proto {}", lambda: route("3.33")),
 )
