@@ -14,6 +14,7 @@ from coursekit import (
     traceroute,
 )
 from coursekit.lab.minikube import KubeLab
+from coursekit.lab.minikube.manifest import IMAGE
 from coursekit.lab.session import Session, captured
 from coursekit.packets.mtu import Fate, fate
 
@@ -78,6 +79,7 @@ PINS: tuple[Pin, ...] = (
     Pin("08", "explain-connectivity", "{} lines, and no node. {} is Node 2", lambda: (NUMBERS[len(hops())], hops()[1])),
     Pin("08", "explain-mtu", "Add {} bytes", headers),
     Pin("08", "explain-mtu", "the pods' MTUs: {}, {}, {}", mtus),
+    Pin("08", "explain-mode", "--profile=netadmin --image={}", lambda: IMAGE),
     Pin("08", "explain-black-hole", "cuts it into {} and {} bytes", lambda: at_a_router("flannel-vxlan").outer),
     Pin("08", "explain-black-hole", "IPIP copies the flag; there the router {}.", who_answers),
     Pin("08", "explain-points", "the frame gains {} bytes", gained),
