@@ -24,7 +24,10 @@ from coursekit.packets.encapsulation import PROTOCOL_IPIP, PROTOCOL_UDP, encapsu
 from coursekit.paths import data_dir
 
 YES, NO, UNSURE = "yes", "no", "not sure"
+UNDOCUMENTED = "not documented"
+_ASKS_SOURCES = {"cloud"}  # questions that nothing can be computed for: a mode without a source is not documented there
 IPV6_NODES = "ipv6-underlay"  # the bundled cluster whose nodes have no IPv4 address
+SEPARATOR = "; "  # between the sources of one reason
 _MARK = b"can anybody read this on the way?"
 
 
@@ -65,12 +68,12 @@ QUESTIONS: Mapping[str, Question] = {
 
 @dataclass(frozen=True)
 class Reason:
-    """Why an answer rules a mode out ("out"), or what is to be done or settled first ("first")."""
+    """Why an answer rules a mode out ("out"), what is to be done or settled first ("first"), or who says it works."""
 
     question: str
-    effect: Literal["out", "first"]
+    effect: Literal["out", "first", "works"]
     sentence: str
-    evidence: str  # computed or documented
+    evidence: str  # computed, documented, or UNDOCUMENTED
     source: str
 
     def __str__(self) -> str:
@@ -79,11 +82,12 @@ class Reason:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the answers mean for one mode: `out` and `first` are reasons, `needs` is what a firewall must pass."""
+    """What the answers mean for one mode: `out`, `first`, `works` are reasons, `needs` is what firewalls must pass."""
 
     mode: Mode
     out: tuple[Reason, ...]
     first: tuple[Reason, ...]
+    works: tuple[Reason, ...]
     needs: tuple[Allow, ...]
     lost_mtu: int  # bytes that pods may send less than nodes
 
@@ -151,8 +155,8 @@ def _verdict(mode: Mode, answers: Mapping[str, str]) -> Verdict:
     reasons = [
         r for key, answer in answers.items() for r in (*_computed(key, answer, tried), *_documented(key, answer, tried))
     ]
-    out = tuple(r for r in reasons if r.effect == "out")
-    return Verdict(mode, out, tuple(r for r in reasons if r.effect == "first"), _needs(tried), tried.lost_mtu)
+    out, first, works = (tuple(r for r in reasons if r.effect == effect) for effect in ("out", "first", "works"))
+    return Verdict(mode, out, first, works, _needs(tried), tried.lost_mtu)
 
 
 @cache
@@ -257,13 +261,22 @@ _RULES: Mapping[str, Callable[[Trial, str], Iterator[str]]] = {
 
 
 def _documented(key: str, answer: str, tried: Trial) -> Iterator[Reason]:
-    """Yield what projects and vendors say about an answer."""
+    """Yield what projects and vendors say about an answer, or that nobody is known to say anything."""
     data, traits = documented(), _traits(tried)
+    said = False
     for rule in data["rules"]:
-        asked = {trait: [want] if not isinstance(want, list) else want for trait, want in rule["mode"].items()}
+        asked = {trait: _listed(want) for trait, want in rule["mode"].items()}
         fits = all(traits[trait] in wanted for trait, wanted in asked.items())
         if fits and (rule["question"], rule["answer"]) == (key, answer):
-            yield Reason(key, rule["effect"], rule["sentence"], "documented", data["sources"][rule["source"]])
+            said |= bool(asked)  # a rule for all modes says nothing of this one
+            source = SEPARATOR.join(data["sources"][name] for name in _listed(rule["source"]))
+            yield Reason(key, rule["effect"], rule["sentence"], "documented", source)
+    if not said and key in _ASKS_SOURCES and answer != QUESTIONS[key].answers[0]:
+        yield Reason(key, "first", "no source says whether it works", UNDOCUMENTED, "none")
+
+
+def _listed(want: Any) -> list[Any]:
+    return want if isinstance(want, list) else [want]
 
 
 @cache

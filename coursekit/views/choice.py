@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from coursekit.cluster.choice import QUESTIONS, Choice, Verdict
+from coursekit.cluster.choice import QUESTIONS, SEPARATOR, Choice, Verdict
 from coursekit.cluster.modes import COMPUTED, grid
 from coursekit.errors import expect
 from coursekit.views.sheet import Sheet
@@ -21,7 +21,8 @@ def choice_sheet(choice: Choice, title: str = "") -> Sheet:
     notes = [f"{count} of {len(choice.verdicts)} modes remain, {free} of them without a condition; {COMPUTED}."]
     if not count:
         notes.append("Nothing remains: one of the answers has to change. " + _single(choice))
-    sources = dict.fromkeys(r.source for v in choice.verdicts for r in (*v.out, *v.first) if r.evidence == "documented")
+    reasons = [r for v in choice.verdicts for r in (*v.out, *v.first, *v.works) if r.evidence == "documented"]
+    sources = dict.fromkeys(source for reason in reasons for source in reason.source.split(SEPARATOR))
     notes += [f"documented in {source}" for source in sources]
     head = ("mode", "✗ ruled out by, ! to settle first", "firewalls let pass", "less MTU")
     return Sheet(rows, head, title or _asked(choice), states=states, notes=notes)

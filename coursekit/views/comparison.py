@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from coursekit.cluster.choice import QUESTIONS, Choice, choose, documented
+from coursekit.cluster.choice import QUESTIONS, SEPARATOR, UNDOCUMENTED, Choice, choose, documented
 from coursekit.cluster.firewall import BGP_PORT, Allow, allows
 from coursekit.cluster.model import Cluster
 from coursekit.cluster.modes import COMPUTED, MODES, Trial, trial
@@ -17,6 +17,7 @@ from coursekit.packets.goodput import goodput
 from coursekit.views.sheet import Sheet
 
 Row = list[Any]
+_SIGNS = {"out": "✗", "first": "✓ if", "works": "✓"}
 
 
 def comparison(aspect: str, cluster: Cluster | str = "two-racks", title: str = "") -> Sheet:
@@ -74,24 +75,32 @@ def _named_clouds() -> tuple[str, ...]:
 
 
 def _tick(chosen: Choice, name: str) -> str:
-    return "✗" if chosen[name].out else "✓ if …" if chosen[name].first else "✓"
+    """Return what the sources say: without one there is no tick."""
+    verdict = chosen[name]
+    if any(reason.evidence == UNDOCUMENTED for reason in verdict.first):
+        return UNDOCUMENTED
+    return "✗" if verdict.out else "✓ if …" if verdict.first else "✓"
 
 
 def _conditions() -> Iterator[str]:
-    """Yield each condition and refusal once, with the clouds' names."""
+    """Yield once what each source says, with the clouds' names: refusals, or else conditions and that it works."""
     for cloud in _named_clouds():
         for verdict in choose(cloud=cloud).verdicts:
-            for reason in verdict.out or verdict.first:
-                yield f"{cloud} {'✗' if verdict.out else '✓ if'}: {reason.sentence} ({_short(reason.source)})"
+            for reason in verdict.out or (*verdict.first, *verdict.works):
+                if reason.evidence != UNDOCUMENTED:
+                    yield f"{cloud} {_SIGNS[reason.effect]}: {reason.sentence} ({_short(reason.source)})"
     data = documented()
     for own in data["own"]:
         yield f"{own['cloud']} itself: {own['sentence']} ({_short(data['sources'][own['source']])})"
 
 
 def _short(source: str) -> str:
-    """Return who says it and when: "tigera/docs, faq.mdx, 2026-08-21"."""
-    dates = re.findall(r"\d{4}-\d\d-\d\d", source)
-    return f"{source.split()[0]}, {source.rpartition('/')[2]}, {dates[-1]}"
+    """Return who says it and when: "tigera/docs, faq.mdx, 2026-08-21"; several are joined."""
+    shown = []
+    for one in source.split(SEPARATOR):
+        dates = re.findall(r"\d{4}-\d\d-\d\d", one)
+        shown.append(f"{one.split()[0]}, {one.rpartition('/')[2]}, {dates[-1]}")
+    return SEPARATOR.join(shown)
 
 
 def _everything(tried: Trial) -> Row:
