@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
 
-from coursekit.cluster.firewall import Allow, allows
+from coursekit.cluster.firewall import Allow
 from coursekit.cluster.journey import ping
 from coursekit.cluster.model import load
 from coursekit.cluster.modes import MODES, ONE_SUBNET, ROUTED, Mode, Trial
 from coursekit.cluster.network import network
 from coursekit.cluster.options import suggestion
+from coursekit.cluster.wireguard import Encrypted
 from coursekit.errors import CourseError, given
 from coursekit.packets.encapsulation import PROTOCOL_IPIP, PROTOCOL_UDP, encapsulate
 from coursekit.paths import data_dir
@@ -151,21 +152,18 @@ def choose(answers: Mapping[str, str] | None = None, **more: str) -> Choice:
 
 
 def _verdict(mode: Mode, answers: Mapping[str, str]) -> Verdict:
-    tried = _tried(mode.name, ONE_SUBNET if answers.get("one_subnet") == YES else ROUTED)
+    encrypted = answers.get("encryption") == YES and mode.program == "Calico"
+    tried = _tried(mode.name, ONE_SUBNET if answers.get("one_subnet") == YES else ROUTED, encrypted)
     reasons = [
         r for key, answer in answers.items() for r in (*_computed(key, answer, tried), *_documented(key, answer, tried))
     ]
     out, first, works = (tuple(r for r in reasons if r.effect == effect) for effect in ("out", "first", "works"))
-    return Verdict(mode, out, first, works, _needs(tried), tried.lost_mtu)
+    return Verdict(mode, out, first, works, tried.needs, tried.lost_mtu)
 
 
 @cache
-def _tried(name: str, cluster: str) -> Trial:
-    return Trial(MODES[name], MODES[name].on(load(cluster)))
-
-
-def _needs(tried: Trial) -> tuple[Allow, ...]:
-    return allows(tried.cluster, tried.tables)
+def _tried(name: str, cluster: str, encrypted: bool = False) -> Trial:
+    return (Encrypted if encrypted else Trial)(MODES[name], MODES[name].on(load(cluster)))
 
 
 def _computed(key: str, answer: str, tried: Trial) -> Iterator[Reason]:
@@ -191,13 +189,13 @@ def _routers(tried: Trial, answer: str) -> Iterator[str]:
 
 
 def _pods_addresses(tried: Trial, answer: str) -> Iterator[str]:
-    if answer != YES and any(need.pods for need in _needs(tried)):
+    if answer != YES and any(need.pods for need in tried.needs):
         yield "packets carry pods' addresses between nodes; a check of source or destination drops them"
 
 
 def _passes(protocol: int) -> Callable[[Trial, str], Iterator[str]]:
     def rule(tried: Trial, answer: str) -> Iterator[str]:
-        need = next((n for n in _needs(tried) if n.protocol == protocol), None)
+        need = next((n for n in tried.needs if n.protocol == protocol), None)
         if need and answer != YES:
             yield f"it needs {need.name} from node to node"
 
@@ -290,7 +288,7 @@ def _traits(tried: Trial) -> dict[str, object]:
     profile = tried.cluster.profile
     return {
         "program": tried.mode.program, "kind": profile.kind, "direct": profile.direct,
-        "envelope": profile.kind != "native", "pods": any(need.pods for need in _needs(tried)),
-        "sends_ipip": any(need.protocol == PROTOCOL_IPIP for need in _needs(tried)),
+        "pods": any(need.pods for need in tried.needs),
+        "sends_ipip": any(need.protocol == PROTOCOL_IPIP for need in tried.needs),
         "peering": profile.bgp if profile.learns_by_bgp else "",
     }  # fmt: skip

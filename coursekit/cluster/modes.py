@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from coursekit.cluster.firewall import Allow, allows
 from coursekit.cluster.journey import ping
 from coursekit.cluster.lookup import lookup
 from coursekit.cluster.model import Cluster, load
@@ -88,6 +89,11 @@ class Trial:
     def tables(self) -> Mapping[str, HostTables]:
         """Every host's tables."""
         return tables(self.cluster)
+
+    @cached_property
+    def needs(self) -> tuple[Allow, ...]:
+        """What a firewall between the nodes must pass."""
+        return allows(self.cluster, self.tables)
 
     @cached_property
     def journeys(self) -> Mapping[str, Journey]:

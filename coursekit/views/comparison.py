@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from coursekit.cluster.choice import QUESTIONS, SEPARATOR, UNDOCUMENTED, Choice, choose, documented
-from coursekit.cluster.firewall import BGP_PORT, Allow, allows
+from coursekit.cluster.firewall import BGP_PORT, Allow
 from coursekit.cluster.model import Cluster
 from coursekit.cluster.modes import COMPUTED, MODES, Trial, trial
 from coursekit.cluster.path import Journey
@@ -52,7 +52,7 @@ def watched(journeys: Mapping[str, Journey], filters: Iterable[str] | str, hosts
 
 
 def _firewall(tried: Trial) -> Row:
-    needed = allows(tried.cluster, tried.tables)
+    needed = tried.needs
     return [", ".join(rule.name for rule in needed), "yes" if any(rule.pods for rule in needed) else "no"]
 
 
@@ -63,7 +63,7 @@ def _setup(tried: Trial) -> Row:
     tunnel = sum(n.dev == device for n in node.neighbours) + sum(e.dev == device for e in node.fdb)
     routes = sum(row.dst in blocks for row in node.routes)
     return [routes, tunnel, device or "", len(tried.router_rows),
-            _sessions(allows(cluster, tried.tables))]  # fmt: skip
+            _sessions(tried.needs)]  # fmt: skip
 
 
 def _clouds(tried: Trial) -> Row:
@@ -109,7 +109,7 @@ def _everything(tried: Trial) -> Row:
     lost = tried.failed
     share = "" if lost else f"{100 * goodput(tried.cluster.profile.encapsulation, mtu=_mtu(tried)).share:.1f} %"
     ipv6 = "no" if choose(pods_ipv6="yes")[tried.mode.name].out else "yes"
-    needed = allows(tried.cluster, tried.tables)
+    needed = tried.needs
     return [
         " / ".join(carried), tried.lost_mtu, share, f"lost at {_host(lost)}" if lost else "yes",
         [rule.name + (" of pods" if rule.pods else "") for rule in needed], _plain_at(tried), _sessions(needed),

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from itertools import permutations
 
 import pytest
 
-from coursekit import CourseError, load_cluster, network, ping
+from coursekit import CourseError, break_, load_cluster, network, ping
 from coursekit.cluster.cards import Card, card, cards
 from coursekit.cluster.choice import QUESTIONS, SEPARATOR, choose, documented
-from coursekit.cluster.modes import MODES, ONE_SUBNET, ROUTED, trial
+from coursekit.cluster.modes import MODES, ONE_SUBNET, ROUTED, Trial, trial
 from coursekit.cluster.network import Filter, Network
+from coursekit.cluster.wireguard import PORT, Encrypted
 
 # A file at a commit, an issue, or a page; when it is from or was read; where in it.
 PLACE = re.compile(r"^(\S+/\S+ [0-9a-f]{7}|\S+/\S+#\d+|(docs|blog)\.\S+) \(.*\d{4}-\d\d-\d\d\), \S+$")
@@ -88,6 +90,32 @@ def test_what_an_answer_rules_out(answers: dict[str, str], out: set[str]) -> Non
 
     assert set(MODES) - set(chosen.remaining) == out
     assert all({r.question for r in v.out} <= set(answers) for v in chosen.verdicts)
+
+
+def test_wireguard_goes_from_node_to_node() -> None:
+    """Encrypted, Calico's modes cross a router, send no address of a pod and no protocol 4, and cost the same."""
+    chosen = choose(one_subnet="no", pod_addresses="no", protocol_4="no", encryption="yes")
+    calico = [name for name in MODES if name.startswith("calico")]
+
+    assert list(chosen.remaining) == calico
+    for name in calico:
+        assert chosen[name].openings == (f"UDP {PORT}", "TCP 179")[: 1 if "vxlan" in name else 2]
+        assert 1500 - chosen[name].lost_mtu == 1440  # Calico's page on MTU
+    assert choose(encryption="yes", udp="no").remaining == ()
+    assert "calico-bgp mesh" in choose(encryption="no", one_subnet="no").ruled_out_by("one_subnet")
+
+
+def test_wireguard_needs_a_way_between_the_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nodes do not reach each other, neither do outer packets; where they do, each pair needs its rule."""
+    base = load_cluster(ROUTED)
+    reached = Encrypted(MODES["calico-bgp mesh"], MODES["calico-bgp mesh"].on(base))
+    pairs = {(str(a.network_address), str(b.network_address)) for a, b in reached.needs[0].pairs}
+
+    assert reached.failed is None
+    assert Trial(reached.mode, reached.cluster).failed is not None
+    assert pairs == set(permutations([str(node.address) for node in base.nodes], 2))
+    monkeypatch.setattr("coursekit.cluster.wireguard.network", lambda made: break_(network(made), "no-default-route"))
+    assert reached.failed is not None
 
 
 def test_not_sure_is_a_condition() -> None:
