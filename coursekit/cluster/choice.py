@@ -12,18 +12,22 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
 
-from coursekit.cluster.firewall import Allow, allows
+from coursekit.cluster.firewall import Allow
 from coursekit.cluster.journey import ping
 from coursekit.cluster.model import load
 from coursekit.cluster.modes import MODES, ONE_SUBNET, ROUTED, Mode, Trial
 from coursekit.cluster.network import network
+from coursekit.cluster.wireguard import Encrypted
 from coursekit.errors import CourseError, given, suggestion
 from coursekit.keys import FREE, check_keys, load_toml
 from coursekit.packets.encapsulation import PROTOCOL_IPIP, PROTOCOL_UDP, encapsulate
 from coursekit.paths import data_dir
 
 YES, NO, UNSURE = "yes", "no", "not sure"
+UNDOCUMENTED = "not documented"
+_ASKS_SOURCES = {"cloud"}  # questions that nothing can be computed for: a mode without a source is not documented there
 IPV6_NODES = "ipv6-underlay"  # the bundled cluster whose nodes have no IPv4 address
+SEPARATOR = "; "  # between the sources of one reason
 _MARK = b"can anybody read this on the way?"
 
 
@@ -64,12 +68,12 @@ QUESTIONS: Mapping[str, Question] = {
 
 @dataclass(frozen=True)
 class Reason:
-    """Why an answer rules a mode out ("out"), or what is to be done or settled first ("first")."""
+    """Why an answer rules a mode out ("out"), what is to be done or settled first ("first"), or who says it works."""
 
     question: str
-    effect: Literal["out", "first"]
+    effect: Literal["out", "first", "works"]
     sentence: str
-    evidence: str  # computed or documented
+    evidence: str  # computed, documented, or UNDOCUMENTED
     source: str
 
     def __str__(self) -> str:
@@ -78,11 +82,12 @@ class Reason:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the answers mean for one mode: `out` and `first` are reasons, `needs` is what a firewall must pass."""
+    """What the answers mean for one mode: `out`, `first`, `works` are reasons, `needs` is what firewalls must pass."""
 
     mode: Mode
     out: tuple[Reason, ...]
     first: tuple[Reason, ...]
+    works: tuple[Reason, ...]
     needs: tuple[Allow, ...]
     lost_mtu: int  # bytes that pods may send less than nodes
 
@@ -146,21 +151,18 @@ def choose(answers: Mapping[str, str] | None = None, **more: str) -> Choice:
 
 
 def _verdict(mode: Mode, answers: Mapping[str, str]) -> Verdict:
-    tried = _tried(mode.name, ONE_SUBNET if answers.get("one_subnet") == YES else ROUTED)
+    encrypted = answers.get("encryption") == YES and mode.program == "Calico"
+    tried = _tried(mode.name, ONE_SUBNET if answers.get("one_subnet") == YES else ROUTED, encrypted)
     reasons = [
         r for key, answer in answers.items() for r in (*_computed(key, answer, tried), *_documented(key, answer, tried))
     ]
-    out = tuple(r for r in reasons if r.effect == "out")
-    return Verdict(mode, out, tuple(r for r in reasons if r.effect == "first"), _needs(tried), tried.lost_mtu)
+    out, first, works = (tuple(r for r in reasons if r.effect == effect) for effect in ("out", "first", "works"))
+    return Verdict(mode, out, first, works, tried.needs, tried.lost_mtu)
 
 
 @cache
-def _tried(name: str, cluster: str) -> Trial:
-    return Trial(MODES[name], MODES[name].on(load(cluster)))
-
-
-def _needs(tried: Trial) -> tuple[Allow, ...]:
-    return allows(tried.cluster, tried.tables)
+def _tried(name: str, cluster: str, encrypted: bool = False) -> Trial:
+    return (Encrypted if encrypted else Trial)(MODES[name], MODES[name].on(load(cluster)))
 
 
 def _computed(key: str, answer: str, tried: Trial) -> Iterator[Reason]:
@@ -186,13 +188,13 @@ def _routers(tried: Trial, answer: str) -> Iterator[str]:
 
 
 def _pods_addresses(tried: Trial, answer: str) -> Iterator[str]:
-    if answer != YES and any(need.pods for need in _needs(tried)):
+    if answer != YES and any(need.pods for need in tried.needs):
         yield "packets carry pods' addresses between nodes; a check of source or destination drops them"
 
 
 def _passes(protocol: int) -> Callable[[Trial, str], Iterator[str]]:
     def rule(tried: Trial, answer: str) -> Iterator[str]:
-        need = next((n for n in _needs(tried) if n.protocol == protocol), None)
+        need = next((n for n in tried.needs if n.protocol == protocol), None)
         if need and answer != YES:
             yield f"it needs {need.name} from node to node"
 
@@ -259,21 +261,29 @@ TRAITS: Mapping[str, Callable[[Trial], object]] = {  # what a documented rule ma
     "program": lambda tried: tried.mode.program,
     "kind": lambda tried: tried.cluster.profile.kind,
     "direct": lambda tried: tried.cluster.profile.direct,
-    "envelope": lambda tried: tried.cluster.profile.kind != "native",
-    "pods": lambda tried: any(need.pods for need in _needs(tried)),
-    "sends_ipip": lambda tried: any(need.protocol == PROTOCOL_IPIP for need in _needs(tried)),
+    "pods": lambda tried: any(need.pods for need in tried.needs),
+    "sends_ipip": lambda tried: any(need.protocol == PROTOCOL_IPIP for need in tried.needs),
     "peering": lambda tried: tried.cluster.profile.bgp if tried.cluster.profile.learns_by_bgp else "",
 }
 
 
 def _documented(key: str, answer: str, tried: Trial) -> Iterator[Reason]:
-    """Yield what projects and vendors say about an answer."""
+    """Yield what projects and vendors say about an answer, or that nobody is known to say anything."""
     data = documented()
+    said = False
     for rule in data["rules"]:
-        asked = [(TRAITS[trait](tried), want) for trait, want in rule["mode"].items() if trait not in FREE]
-        fits = all(has in want if isinstance(want, list) else has == want for has, want in asked)
+        asked = {trait: _listed(want) for trait, want in rule["mode"].items() if trait not in FREE}
+        fits = all(TRAITS[trait](tried) in wanted for trait, wanted in asked.items())
         if fits and (rule["question"], rule["answer"]) == (key, answer):
-            yield Reason(key, rule["effect"], rule["sentence"], "documented", data["sources"][rule["source"]])
+            said |= bool(asked)  # a rule for all modes says nothing of this one
+            source = SEPARATOR.join(data["sources"][name] for name in _listed(rule["source"]))
+            yield Reason(key, rule["effect"], rule["sentence"], "documented", source)
+    if not said and key in _ASKS_SOURCES and answer != QUESTIONS[key].answers[0]:
+        yield Reason(key, "first", "no source says whether it works", UNDOCUMENTED, "none")
+
+
+def _listed(want: Any) -> list[Any]:
+    return want if isinstance(want, list) else [want]
 
 
 @cache

@@ -2,8 +2,9 @@
 
 Nothing is looked up by a profile's name: for each pair of nodes the sender's own routing table says whether the packet
 goes out wrapped in UDP, wrapped in protocol 4, or as it is, with the pods' addresses; then the nodes' own packets to
-and from pods, such as an ICMP error, go as they are too. Whoever learns by BGP needs its sessions. What pods send to
-anybody else, and the Kubernetes API, are not in it.
+and from pods, such as an ICMP error, go as they are too. Whoever learns by BGP needs its sessions; calico-ipip does up
+to Calico 3.32. From 3.33 Felix writes its rows, and though BIRD still runs, no pod waits for it. What pods send to
+anybody else, the Kubernetes API and health checks are not in it.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from coursekit.cluster.firewall import Allow, allows
 from coursekit.cluster.journey import ping
 from coursekit.cluster.lookup import lookup
 from coursekit.cluster.model import Cluster, load
@@ -23,6 +24,8 @@ from coursekit.cluster.tables import HostTables, Route
 from coursekit.errors import Named
 
 ONE_SUBNET, ROUTED = "chapter", "two-racks"  # the bundled clusters that modes are tried on
+CALICO = "3.32"  # the version whose defaults the Calico modes have; from 3.33 on Felix writes IPIP's rows
+COMPUTED = f"computed for Calico {CALICO}"  # what tables of all modes say of themselves
 ANSWERED = "64 bytes from"  # what ping prints of an answer to its 56 bytes of data
 _CARRIED = {"vxlan": "VXLAN", "ipip": "IPIP"}
 
@@ -48,19 +51,23 @@ class Mode:
         return self.name
 
 
+def _calico(name: str, profile: str, **options: Any) -> Mode:
+    return Mode(name, profile, {**options, "version": CALICO})
+
+
 MODES: Mapping[str, Mode] = Named("mode", {
     mode.name: mode
     for mode in (
         Mode("host-gw", "host-gw"),
         Mode("flannel-vxlan", "flannel-vxlan"),
         Mode("flannel-vxlan DirectRouting", "flannel-vxlan", {"direct_routing": True}),
-        Mode("calico-vxlan", "calico-vxlan"),
-        Mode("calico-vxlan CrossSubnet", "calico-vxlan", {"cross_subnet": True}),
-        Mode("calico-ipip", "calico-ipip"),
-        Mode("calico-ipip CrossSubnet", "calico-ipip", {"cross_subnet": True}),
-        Mode("calico-bgp mesh", "calico-bgp"),
-        Mode("calico-bgp route-reflector", "calico-bgp", {"bgp": "route-reflector"}),
-        Mode("calico-bgp tor", "calico-bgp", {"bgp": "tor"}),
+        _calico("calico-vxlan", "calico-vxlan"),
+        _calico("calico-vxlan CrossSubnet", "calico-vxlan", cross_subnet=True),
+        _calico("calico-ipip", "calico-ipip"),
+        _calico("calico-ipip CrossSubnet", "calico-ipip", cross_subnet=True),
+        _calico("calico-bgp mesh", "calico-bgp"),
+        _calico("calico-bgp route-reflector", "calico-bgp", bgp="route-reflector"),
+        _calico("calico-bgp tor", "calico-bgp", bgp="tor"),
         Mode("route table", "none", {"router_routes": True}),
     )
 })  # fmt: skip
@@ -82,6 +89,11 @@ class Trial:
     def tables(self) -> Mapping[str, HostTables]:
         """Every host's tables."""
         return tables(self.cluster)
+
+    @cached_property
+    def needs(self) -> tuple[Allow, ...]:
+        """What a firewall between the nodes must pass."""
+        return allows(self.cluster, self.tables)
 
     @cached_property
     def journeys(self) -> Mapping[str, Journey]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from coursekit.cluster.choice import QUESTIONS, Choice, Verdict
-from coursekit.cluster.modes import grid
+from coursekit.cluster.choice import QUESTIONS, SEPARATOR, Choice, Verdict
+from coursekit.cluster.modes import COMPUTED, grid
 from coursekit.errors import expect
 from coursekit.views.sheet import Sheet
 
@@ -18,10 +18,11 @@ def choice_sheet(choice: Choice, title: str = "") -> Sheet:
     states = ["bad" if not v.remains else "first" if v.first else "good" for v in ranked]
     count = len(choice.remaining)
     free = len(choice.unconditional)
-    notes = [f"{count} of {len(choice.verdicts)} modes remain, {free} of them without a condition."]
+    notes = [f"{count} of {len(choice.verdicts)} modes remain, {free} of them without a condition; {COMPUTED}."]
     if not count:
         notes.append("Nothing remains: one of the answers has to change. " + _single(choice))
-    sources = dict.fromkeys(r.source for v in choice.verdicts for r in (*v.out, *v.first) if r.evidence == "documented")
+    reasons = [r for v in choice.verdicts for r in (*v.out, *v.first, *v.works) if r.evidence == "documented"]
+    sources = dict.fromkeys(source for reason in reasons for source in reason.source.split(SEPARATOR))
     notes += [f"documented in {source}" for source in sources]
     head = ("mode", "✗ ruled out by, ! to settle first", "firewalls let pass", "less MTU")
     return Sheet(rows, head, title or _asked(choice), states=states, notes=notes)
@@ -33,7 +34,7 @@ def grid_sheet(cluster: Any, title: str = "") -> Sheet:
     columns = sorted({how for _, how in cells}, key=lambda how: (" far" in how, how != "plain", how))
     learned = list(dict.fromkeys(who for who, _ in cells))
     rows = [[who, *(cells.get((who, how), [""]) for how in columns)] for who in learned]
-    return Sheet(rows, ("routes come from", *columns), title)
+    return Sheet(rows, ("routes come from", *columns), title or f"{COMPUTED}: how modes learn routes and carry packets")
 
 
 def _said(verdict: Verdict) -> list[str]:

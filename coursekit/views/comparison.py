@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from coursekit.cluster.choice import QUESTIONS, Choice, choose, documented
-from coursekit.cluster.firewall import BGP_PORT, Allow, allows
+from coursekit.cluster.choice import QUESTIONS, SEPARATOR, UNDOCUMENTED, Choice, choose, documented
+from coursekit.cluster.firewall import BGP_PORT, Allow
 from coursekit.cluster.model import Cluster
-from coursekit.cluster.modes import MODES, Trial, trial
+from coursekit.cluster.modes import COMPUTED, MODES, Trial, trial
 from coursekit.cluster.path import Journey
 from coursekit.cluster.watch import watch
 from coursekit.errors import CourseError, expect, few
@@ -17,6 +17,7 @@ from coursekit.packets.goodput import goodput
 from coursekit.views.sheet import Sheet
 
 Row = list[Any]
+_SIGNS = {"out": "✗", "first": "✓ if", "works": "✓"}
 
 
 def comparison(aspect: str, cluster: Cluster | str = "two-racks", title: str = "") -> Sheet:
@@ -26,7 +27,7 @@ def comparison(aspect: str, cluster: Cluster | str = "two-racks", title: str = "
     head, row = ASPECTS[aspect]
     tried = [trial(name, cluster) for name in MODES]
     shown = [[one.mode.name, *row(one)] for one in tried]
-    kind = "documented" if aspect == "clouds" else f"computed, {tried[0].cluster.title or tried[0].cluster.name}"
+    kind = "documented" if aspect == "clouds" else f"{COMPUTED}, {tried[0].cluster.title or tried[0].cluster.name}"
     notes = list(dict.fromkeys(_conditions())) if aspect == "clouds" else []
     return Sheet(shown, ("mode", *head), title or f"{kind}: {aspect}", notes=notes)
 
@@ -51,7 +52,7 @@ def watched(journeys: Mapping[str, Journey], filters: Iterable[str] | str, hosts
 
 
 def _firewall(tried: Trial) -> Row:
-    needed = allows(tried.cluster, tried.tables)
+    needed = tried.needs
     return [", ".join(rule.name for rule in needed), "yes" if any(rule.pods for rule in needed) else "no"]
 
 
@@ -62,7 +63,7 @@ def _setup(tried: Trial) -> Row:
     tunnel = sum(n.dev == device for n in node.neighbours) + sum(e.dev == device for e in node.fdb)
     routes = sum(row.dst in blocks for row in node.routes)
     return [routes, tunnel, device or "", len(tried.router_rows),
-            _sessions(allows(cluster, tried.tables))]  # fmt: skip
+            _sessions(tried.needs)]  # fmt: skip
 
 
 def _clouds(tried: Trial) -> Row:
@@ -74,24 +75,32 @@ def _named_clouds() -> tuple[str, ...]:
 
 
 def _tick(chosen: Choice, name: str) -> str:
-    return "✗" if chosen[name].out else "✓ if …" if chosen[name].first else "✓"
+    """Return what the sources say: without one there is no tick."""
+    verdict = chosen[name]
+    if any(reason.evidence == UNDOCUMENTED for reason in verdict.first):
+        return UNDOCUMENTED
+    return "✗" if verdict.out else "✓ if …" if verdict.first else "✓"
 
 
 def _conditions() -> Iterator[str]:
-    """Yield each condition and refusal once, with the clouds' names."""
+    """Yield once what each source says, with the clouds' names: refusals, or else conditions and that it works."""
     for cloud in _named_clouds():
         for verdict in choose(cloud=cloud).verdicts:
-            for reason in verdict.out or verdict.first:
-                yield f"{cloud} {'✗' if verdict.out else '✓ if'}: {reason.sentence} ({_short(reason.source)})"
+            for reason in verdict.out or (*verdict.first, *verdict.works):
+                if reason.evidence != UNDOCUMENTED:
+                    yield f"{cloud} {_SIGNS[reason.effect]}: {reason.sentence} ({_short(reason.source)})"
     data = documented()
     for own in data["own"]:
         yield f"{own['cloud']} itself: {own['sentence']} ({_short(data['sources'][own['source']])})"
 
 
 def _short(source: str) -> str:
-    """Return who says it and when: "tigera/docs, faq.mdx, 2026-08-21"."""
-    dates = re.findall(r"\d{4}-\d\d-\d\d", source)
-    return f"{source.split()[0]}, {source.rpartition('/')[2]}, {dates[-1]}"
+    """Return who says it and when: "tigera/docs, faq.mdx, 2026-08-21"; several are joined."""
+    shown = []
+    for one in source.split(SEPARATOR):
+        dates = re.findall(r"\d{4}-\d\d-\d\d", one)
+        shown.append(f"{one.split()[0]}, {one.rpartition('/')[2]}, {dates[-1]}")
+    return SEPARATOR.join(shown)
 
 
 def _everything(tried: Trial) -> Row:
@@ -100,7 +109,7 @@ def _everything(tried: Trial) -> Row:
     lost = tried.failed
     share = "" if lost else f"{100 * goodput(tried.cluster.profile.encapsulation, mtu=_mtu(tried)).share:.1f} %"
     ipv6 = "no" if choose(pods_ipv6="yes")[tried.mode.name].out else "yes"
-    needed = allows(tried.cluster, tried.tables)
+    needed = tried.needs
     return [
         " / ".join(carried), tried.lost_mtu, share, f"lost at {_host(lost)}" if lost else "yes",
         [rule.name + (" of pods" if rule.pods else "") for rule in needed], _plain_at(tried), _sessions(needed),

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+from itertools import permutations
 
 import pytest
 
-from coursekit import CourseError, load_cluster, network, ping
+from coursekit import CourseError, break_, load_cluster, network, ping
 from coursekit.cluster.cards import Card, card, cards
-from coursekit.cluster.choice import QUESTIONS, choose, documented
-from coursekit.cluster.modes import MODES, ONE_SUBNET, ROUTED, trial
+from coursekit.cluster.choice import QUESTIONS, SEPARATOR, choose, documented
+from coursekit.cluster.modes import MODES, ONE_SUBNET, ROUTED, Trial, trial
 from coursekit.cluster.network import Filter, Network
+from coursekit.cluster.wireguard import PORT, Encrypted
 
+# A file at a commit, an issue, or a page; when it is from or was read; where in it.
+PLACE = re.compile(r"^(\S+/\S+ [0-9a-f]{7}|\S+/\S+#\d+|(docs|blog)\.\S+) \(.*\d{4}-\d\d-\d\d\), \S+$")
 CHAPTERS = ("Public cloud", "On premises", "Home lab", "High performance", "Mixed")
 
 
@@ -71,9 +75,10 @@ def test_the_subnet_comes_first() -> None:
         ({"multicast": "yes"}, set(MODES) - {"route table"}),
         ({"encryption": "yes"}, {name for name in MODES if not name.startswith("calico")}),
         ({"nodes": "more than 100"}, set()),
-        ({"cloud": "Azure"}, {"calico-ipip", "calico-ipip CrossSubnet"}),
+        ({"cloud": "Azure"}, set(MODES) - {"flannel-vxlan", "calico-vxlan", "calico-bgp tor", "route table"}),
         ({"cloud": "AWS"}, set()),
-        ({"cloud": "Google Cloud"}, set(MODES) - {"flannel-vxlan", "calico-vxlan", "calico-ipip", "route table"}),
+        ({"cloud": "Google Cloud"}, set(MODES) - {"flannel-vxlan", "calico-vxlan", "calico-ipip",
+                                                    "calico-bgp tor", "route table"}),
         ({"windows": "yes"}, {"flannel-vxlan DirectRouting", "calico-vxlan CrossSubnet", "calico-ipip",
                               "calico-ipip CrossSubnet"}),
         ({}, set()),
@@ -85,6 +90,32 @@ def test_what_an_answer_rules_out(answers: dict[str, str], out: set[str]) -> Non
 
     assert set(MODES) - set(chosen.remaining) == out
     assert all({r.question for r in v.out} <= set(answers) for v in chosen.verdicts)
+
+
+def test_wireguard_goes_from_node_to_node() -> None:
+    """Encrypted, Calico's modes cross a router, send no address of a pod and no protocol 4, and cost the same."""
+    chosen = choose(one_subnet="no", pod_addresses="no", protocol_4="no", encryption="yes")
+    calico = [name for name in MODES if name.startswith("calico")]
+
+    assert list(chosen.remaining) == calico
+    for name in calico:
+        assert chosen[name].openings == (f"UDP {PORT}", "TCP 179")[: 1 if "vxlan" in name else 2]
+        assert 1500 - chosen[name].lost_mtu == 1440  # Calico's page on MTU
+    assert choose(encryption="yes", udp="no").remaining == ()
+    assert "calico-bgp mesh" in choose(encryption="no", one_subnet="no").ruled_out_by("one_subnet")
+
+
+def test_wireguard_needs_a_way_between_the_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nodes do not reach each other, neither do outer packets; where they do, each pair needs its rule."""
+    base = load_cluster(ROUTED)
+    reached = Encrypted(MODES["calico-bgp mesh"], MODES["calico-bgp mesh"].on(base))
+    pairs = {(str(a.network_address), str(b.network_address)) for a, b in reached.needs[0].pairs}
+
+    assert reached.failed is None
+    assert Trial(reached.mode, reached.cluster).failed is not None
+    assert pairs == set(permutations([str(node.address) for node in base.nodes], 2))
+    monkeypatch.setattr("coursekit.cluster.wireguard.network", lambda made: break_(network(made), "no-default-route"))
+    assert reached.failed is not None
 
 
 def test_not_sure_is_a_condition() -> None:
@@ -103,14 +134,14 @@ def test_every_reason_says_its_evidence() -> None:
     for key, question in QUESTIONS.items():
         for answer in question.answers:
             for verdict in choose({key: answer}).verdicts:
-                for reason in (*verdict.out, *verdict.first):
+                for reason in (*verdict.out, *verdict.first, *verdict.works):
                     assert reason.sentence
                     assert reason.question == key
                     if reason.evidence == "computed":
                         assert re.fullmatch(r"data/clusters/[\w-]+\.toml", reason.source)
                     else:
                         assert reason.evidence == "documented"
-                        assert re.search(r"^(\S+/\S+ [0-9a-f]{7}|docs\S+) \(.*\d{4}-\d\d-\d\d\), \S+$", reason.source)
+                        assert all(PLACE.match(source) for source in reason.source.split(SEPARATOR)), reason.source
 
 
 def test_documented_rules_are_all_in_use() -> None:
@@ -119,13 +150,14 @@ def test_documented_rules_are_all_in_use() -> None:
     said = {
         (r.question, r.sentence)
         for key, q in QUESTIONS.items() for answer in q.answers for v in choose({key: answer}).verdicts
-        for r in (*v.out, *v.first)
+        for r in (*v.out, *v.first, *v.works)
     }  # fmt: skip
 
     assert {(rule["question"], rule["sentence"]) for rule in data["rules"]} <= said
-    assert {rule["source"] for rule in data["rules"]} == set(data["sources"])
+    used = [rule["source"] if isinstance(rule["source"], list) else [rule["source"]] for rule in data["rules"]]
+    assert {name for names in used for name in names} == set(data["sources"])
     assert all(rule["answer"] in QUESTIONS[rule["question"]].answers for rule in data["rules"])
-    assert {rule["effect"] for rule in data["rules"]} == {"out", "first"}
+    assert {rule["effect"] for rule in data["rules"]} == {"out", "first", "works"}
 
 
 def test_every_question_can_matter() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from coursekit import CourseError, load_cluster, network, ping
-from coursekit.cluster.modes import MODES, grid, trial
+from coursekit.cluster.modes import CALICO, COMPUTED, MODES, Trial, grid, trial
 from coursekit.cluster.watch import captures
 from coursekit.packets.layout import dissect
 
@@ -61,6 +61,17 @@ def test_lost_mtu() -> None:
 
     assert {name for name, size in lost.items() if size == 50} == {name for name in MODES if "vxlan" in name}
     assert {name for name, size in lost.items() if size == 20} == {name for name in MODES if "ipip" in name}
+
+
+def test_the_version_is_named() -> None:
+    """Calico's modes are those of the version that COMPUTED names; flannel's do not depend on it."""
+    versions = {name: trial(name).cluster.profile.version for name in MODES if name.startswith("calico")}
+
+    assert set(versions.values()) == {CALICO}
+    assert COMPUTED.endswith(f" Calico {CALICO}")
+    felix = load_cluster("two-racks").with_profile("calico-ipip", version="3.33")
+    assert trial("calico-ipip").learned == "BGP"
+    assert Trial(MODES["calico-ipip"], felix).learned == "Felix"
 
 
 def test_other_clusters_and_names() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shlex
 import subprocess
 import time
@@ -97,6 +98,8 @@ def test_the_test_pods_are_what_the_api_server_takes(cni: str) -> None:
 
     assert [pod["spec"]["nodeName"] for pod in pods] == ["minikube", "minikube-m02"] * 2
     assert [pod["spec"].get("hostNetwork", False) for pod in pods] == [False, False, True, True]
+    images = {container["image"] for pod in pods for container in pod["spec"]["containers"]}
+    assert all(re.fullmatch(r"[\w/.-]+:v\d+\.\d+", image) for image in images), images  # a release, not "latest"
 
 
 def test_the_schema_refuses_what_kubernetes_would() -> None:

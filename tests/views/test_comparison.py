@@ -7,9 +7,9 @@ import re
 import pytest
 
 from coursekit import CourseError, load_cluster, network, ping, views
-from coursekit.cluster.choice import choose
+from coursekit.cluster.choice import UNDOCUMENTED, choose, documented
 from coursekit.cluster.firewall import allows
-from coursekit.cluster.modes import MODES, trial
+from coursekit.cluster.modes import CALICO, MODES, trial
 from coursekit.cluster.watch import watch
 from coursekit.packets.goodput import goodput
 from coursekit.views.comparison import ASPECTS
@@ -30,7 +30,7 @@ def test_every_mode_has_a_row(cluster: str, aspect: str) -> None:
     sheet = views.compare(aspect, cluster)
 
     assert list(rows(sheet)) == list(MODES)
-    assert sheet.text().startswith("documented" if aspect == "clouds" else "computed")
+    assert sheet.text().startswith("documented" if aspect == "clouds" else f"computed for Calico {CALICO}, ")
     assert max(map(len, sheet.text().splitlines())) <= 100
     assert offences(sheet.figure()) == []
 
@@ -56,25 +56,60 @@ def test_setting_up() -> None:
     assert rows(views.compare("what has to be set up", "chapter"))["host-gw"][0] == "2"
 
 
+SOURCED = re.compile(r"^(AWS|Azure|Google Cloud) (✗|✓ if|✓|itself): .* \((\S+, \S+, \d{4}-\d\d-\d\d(; )?)+\)$")
+
+
 def test_clouds() -> None:
-    """A tick, a tick on a condition, or a cross, as `choose` has it; every condition is told with its cloud."""
+    """A tick, a tick on a condition, or a cross has a rule with a source, which stands below with its cloud."""
     sheet = views.compare("clouds")
     for name, cells in rows(sheet).items():
         for cloud, cell in zip(sheet.data["head"][1:], cells, strict=True):
             verdict = choose(cloud=cloud)[name]
-            assert cell == ("✗" if verdict.out else "✓ if …" if verdict.first else "✓")
-            for reason in verdict.out or verdict.first:
+            said = {"✗": verdict.out, "✓ if …": verdict.first, "✓": verdict.works}[cell]
+            assert said, (name, cloud)
+            for reason in said:
+                assert reason.evidence == "documented"
                 assert any(note.startswith(cloud) and reason.sentence in note for note in sheet.data["notes"])
-    assert all(re.search(r"\(\S+, \S+, \d{4}-\d\d-\d\d\)$", note) for note in sheet.data["notes"])
+    assert all(SOURCED.match(note) for note in sheet.data["notes"])
     assert [note for note in sheet.data["notes"] if note.startswith("Azure itself: Azure CNI gives pods addresses of")]
 
 
-def test_a_cloud_s_own_router_needs_a_route_server() -> None:
-    """To peer with "the router" of AWS or Azure something has to be set up; Google's is not offered at all."""
-    said = {c: choose(cloud=c)["calico-bgp tor"] for c in ("AWS", "Azure", "Google Cloud")}
+def test_no_tick_without_a_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the rules on VXLAN in a cloud the cell says that nothing is documented, and no choice calls it free."""
+    known = documented()
+    rules = [rule for rule in known["rules"] if rule["effect"] != "works"]
+    monkeypatch.setattr("coursekit.cluster.choice.documented", lambda: {**known, "rules": rules})
+    sheet = views.compare("clouds")
 
-    assert [any("Route Server" in r.sentence for r in said[c].first) for c in ("AWS", "Azure")] == [True, True]
-    assert [r.sentence.rpartition(" names ")[2] for r in said["Google Cloud"].out] == ["Google's integration alone"]
+    assert rows(sheet)["calico-vxlan"] == [UNDOCUMENTED] * 3  # a firewall rule for whatever passes is no evidence
+    assert rows(sheet)["host-gw"] == ["✓ if …", "✗", "✗"]
+    assert not any(UNDOCUMENTED in note or "✓:" in note for note in sheet.data["notes"])
+    assert "calico-vxlan" not in choose(cloud="Azure").unconditional
+    shown = {row[0][0]: row[1] for row in views.choice(choose(cloud="Azure")).data["rows"]}
+    assert shown["calico-vxlan"] == ["cloud: no source says whether it works (not documented)"]
+
+
+def test_clouds_as_sources_have_it() -> None:
+    """UDP needs a rule of the firewall; in Azure and Google Cloud no plain packet reaches a neighbour."""
+    cells = rows(views.compare("clouds"))
+
+    assert cells["flannel-vxlan"] == cells["calico-vxlan"] == ["✓ if …", "✓", "✓ if …"]
+    neighbours = ("host-gw", "calico-bgp mesh", "calico-bgp route-reflector", "calico-vxlan CrossSubnet",
+                  "flannel-vxlan DirectRouting", "calico-ipip CrossSubnet")  # fmt: skip
+    assert {tuple(cells[name]) for name in neighbours} == {("✓ if …", "✗", "✗")}
+    assert cells["calico-ipip"] == ["✓ if …", "✗", "✓ if …"]
+    for cloud, words in {"AWS": "security group", "Google Cloud": "firewall rule"}.items():
+        assert any(words in reason.sentence for reason in choose(cloud=cloud)["calico-vxlan"].first)
+
+
+def test_a_cloud_s_own_router_is_a_service() -> None:
+    """A BGP session with a cloud is a service to set up, under another name in each; Azure's takes 8 peers."""
+    services = {"AWS": "VPC Route Server", "Azure": "Azure Route Server", "Google Cloud": "router appliance"}
+    for cloud, service in services.items():
+        verdict = choose(cloud=cloud)["calico-bgp tor"]
+        assert verdict.remains
+        assert any(service in reason.sentence for reason in verdict.first)
+    assert any("takes 8 BGP peers" in reason.sentence for reason in choose(cloud="Azure")["calico-bgp tor"].first)
 
 
 def test_everything() -> None:

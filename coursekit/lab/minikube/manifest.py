@@ -10,7 +10,7 @@ import re
 
 from coursekit.cluster.model import Cluster
 
-IMAGE = "nicolaka/netshoot"
+IMAGE = "nicolaka/netshoot:v0.15"  # a release of 2026-01; another day's image may hold other tools
 _MAY = ", securityContext: {capabilities: {add: [NET_ADMIN, NET_RAW]}}"
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 

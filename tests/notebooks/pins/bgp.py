@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
-from coursekit import load_cluster, recording
+from coursekit import load_cluster, network, ping, recording
 from coursekit.bgp import birdc
 from coursekit.bgp.captured import Captured, messages_of
 from coursekit.bgp.groups import GroupedNetwork, Totals
@@ -68,6 +69,20 @@ def death(n: int, reflectors: int = 0, who: str = "n1") -> int:
     return whole.after([{"op": "router_down", "router": who}]).totals()[-1].updates
 
 
+def spans() -> tuple[str, ...]:
+    """Return the ways of carrying by which a mesh spans two racks, then those by which it does not."""
+    racks = load_cluster("two-racks")
+    ways: dict[str, tuple[str, dict[str, Any]]] = {
+        "IPIP": ("calico-ipip", {}),
+        "CrossSubnet": ("calico-ipip", {"cross_subnet": True}),
+        "plain": ("calico-bgp", {}),
+    }
+    meshes = {way: racks.with_profile(name, bgp="mesh", **options) for way, (name, options) in ways.items()}
+    replies = {way: ping(network(mesh), "podA", "podC").reply for way, mesh in meshes.items()}
+    back = [way for way, reply in replies.items() if reply is not None and reply.outcome.kind == "delivered"]
+    return (*back, *(way for way in ways if way not in back))
+
+
 WORDS = ("none", "one", "two", "three")
 
 PINS: tuple[Pin, ...] = (
@@ -86,6 +101,7 @@ PINS: tuple[Pin, ...] = (
         lambda: (cost(5000, 1).sessions, 5000 * (cost(200).sessions * 2 // 200 + 4800) // 2, cost(5000, 1).sessions)),
     Pin("06", "explain-counts", "more than {} them", lambda: "double" if cost(100, 2).updates > 2 * cost(100, 1).updates
         else "not double"),
+    Pin("06", "choose", "A mesh spans subnets where {} carries, always or by {}; {} packets stay in one.", spans),
     Pin("06", "explain-deaths", "Here it was {} s", lambda: configured("cable", "hold time")),
     Pin("06", "explain-deaths", "BIRD's default is {} s", lambda: HOLD_TIME),
     Pin("06", "prove", "{} reflectors say most",

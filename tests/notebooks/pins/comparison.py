@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from coursekit import ENCAPSULATIONS, overhead
+from coursekit import ENCAPSULATIONS, load_cluster, overhead
 from coursekit.cluster.cards import cards
 from coursekit.cluster.choice import choose
 from coursekit.cluster.firewall import BGP_PORT, allows
-from coursekit.cluster.modes import MODES, grid, trial
+from coursekit.cluster.modes import CALICO, MODES, grid, trial
 from coursekit.packets.goodput import FCS, GAP, PREAMBLE, goodput
 
 from .pin import Pin
@@ -33,6 +33,15 @@ def plain_modes() -> list[str]:
     return [name for name in chosen.remaining if not chosen[name].lost_mtu]
 
 
+def without_bgp() -> tuple[str, int | None]:
+    """Return the first version of Calico whose IPIP needs one opening only, and the protocol of that."""
+    for version in ("3.30", "3.31", "3.32", "3.33"):
+        (first, *more) = allows(load_cluster("two-racks").with_profile("calico-ipip", version=version))
+        if not more:
+            return version, first.protocol
+    return "no version", None
+
+
 def cost(encap: str) -> int:
     """Return the points, rounded, that an envelope costs full frames."""
     return round(100 * (goodput(PLAIN).share - goodput(ENCAPSULATIONS[encap]).share))
@@ -51,6 +60,9 @@ PINS: tuple[Pin, ...] = (
     Pin("07", "explain-openings", "Rules for UDP {} never see them",
         lambda: next(r.port for r in allows(trial("calico-vxlan CrossSubnet").cluster) if r.protocol == 17)),
     Pin("07", "explain-firewall", "TCP {} is BGP's", lambda: BGP_PORT),
+    Pin("07", "explain-firewall", "computed for {}, and", lambda: CALICO),
+    Pin("07", "explain-firewall", "From {} Felix writes IPIP's rows: then pods with IPIP need only protocol {},",
+        without_bgp),
     Pin("07", "explain-watch", "{} is silent for flannel", lambda: ENCAPSULATIONS["calico-vxlan"].port),
     Pin("07", "exercise-claims", "VXLAN costs {} bytes", lambda: overhead(VXLAN)),
     Pin("07", "explain-axes", "of {} modes", lambda: NUMBERS[sum(map(len, grid().values()))]),

@@ -44,6 +44,16 @@ def probe_that_died() -> int:
     return int(dissect(late.frames[0].data).layer("ip", 2)["ttl"].raw)
 
 
+def first_hop() -> str:
+    """Return whose address stands in the first line of both traceroutes; which one depends on the order of devices."""
+    whose = set()
+    for name in ("vxlan-two-racks", "ipip-two-racks"):
+        rec = recording(name)
+        hop = rec.output("traceroute-podC").splitlines()[1].split()[1]
+        whose |= {host for host, its in rec.tables().items() if hop in {str(a.interface.ip) for a in its.addresses}}
+    return " or ".join(sorted(whose)).replace("node", "Node ")
+
+
 def route(version: str) -> str:
     """Return the routing protocol of node 1's row for pod B, as a version of Calico writes it."""
     calico = load_cluster("chapter").with_profile("calico-ipip", version=version)
@@ -53,6 +63,7 @@ def route(version: str) -> str:
 
 
 WORDS = ("no", "one", "two", "three")
+VERSIONS = ("3.30", "3.31", "3.32", "3.33")  # of Calico, as data files may name them
 IPIP, VXLAN = ENCAPSULATIONS["calico-ipip"], ENCAPSULATIONS["flannel-vxlan"]
 
 PINS: tuple[Pin, ...] = (
@@ -84,7 +95,10 @@ PINS: tuple[Pin, ...] = (
     Pin("05", "explain-filtered", "Behind this outer header stands {}",
         lambda: recording("calico-ipip").capture("node1:eth0")[3].data[34:36].hex(" ")),
     Pin("05", "exercise-filter", "the protocol is byte {} of the IP header", lambda: at("proto") - at("version")),
+    Pin("05", "explain-traceroute", "The first line is an address of {}.", first_hop),
     Pin("05", "explain-traceroute", "TTL of {} was copied", probe_that_died),
-    Pin("05", "explain-versions", "proto {}: up to 3.32", lambda: route("3.32")),
+    Pin("05", "explain-versions", "Up to {}, the BGP daemon", lambda: max(v for v in VERSIONS if route(v) == "bird")),
+    Pin("05", "explain-versions", "writes the row, proto {}", lambda: route("3.32")),
+    Pin("05", "explain-versions", "From {} Calico's agent", lambda: min(v for v in VERSIONS if route(v) != "bird")),
     Pin("05", "explain-versions", "as proto {}", lambda: route("3.33")),
 )

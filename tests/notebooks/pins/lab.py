@@ -14,7 +14,9 @@ from coursekit import (
     traceroute,
 )
 from coursekit.lab.minikube import KubeLab
+from coursekit.lab.minikube.manifest import IMAGE
 from coursekit.lab.session import Session, captured
+from coursekit.packets.mtu import Fate, fate
 
 from .pin import Pin, plain_ping, vxlan_ping
 
@@ -60,10 +62,26 @@ def documented() -> tuple[int, str]:
     return ttl, str(row.via)
 
 
+def at_a_router(name: str) -> Fate:
+    """Return what becomes of the largest packet with DF of a pod where a router between the nodes passes 1400."""
+    mtu = inner_mtu(1500, ENCAPSULATIONS[name])
+    return fate(mtu, True, ENCAPSULATIONS[name], pod_mtu=mtu, path_mtu=1400, path="router")
+
+
+def who_answers() -> str:
+    """Return how a router meets IPIP's envelope, and who is told."""
+    told = at_a_router("calico-ipip")
+    answers = told.kind == "frag needed" and told.sender == "a router" and not told.heard
+    return "answers with an ICMP error, to the node" if answers else told.sentence
+
+
 PINS: tuple[Pin, ...] = (
     Pin("08", "explain-connectivity", "{} lines, and no node. {} is Node 2", lambda: (NUMBERS[len(hops())], hops()[1])),
     Pin("08", "explain-mtu", "Add {} bytes", headers),
     Pin("08", "explain-mtu", "the pods' MTUs: {}, {}, {}", mtus),
+    Pin("08", "explain-mode", "--profile=netadmin --image={}", lambda: IMAGE),
+    Pin("08", "explain-black-hole", "cuts it into {} and {} bytes", lambda: at_a_router("flannel-vxlan").outer),
+    Pin("08", "explain-black-hole", "IPIP copies the flag; there the router {}.", who_answers),
     Pin("08", "explain-points", "the frame gains {} bytes", gained),
     Pin("08", "what-holds", "{} bytes against {}",
         lambda: (overhead(ENCAPSULATIONS["flannel-vxlan"]), overhead(ENCAPSULATIONS["calico-ipip"]))),
