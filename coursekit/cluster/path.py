@@ -49,8 +49,8 @@ class Stop:
 class Outcome:
     """How a journey ended. `symptom` is what the sender is told: "" for silence, else ping's own words."""
 
-    # delivered (of one packet, one way), lost, error (an ICMP error came back), refused (the sender's own stack said no);
-    kind: str  # of a round trip: answered, instead of delivered
+    # delivered (of one packet, one way; of a round trip: answered), lost, error (an ICMP error came back), refused (the
+    kind: str  # sender's own stack said no)
     symptom: str  # "Destination Net Unreachable" …, as ping prints it without the address
     sender: str | None  # address the error came from
     last_seen: str  # capture point that saw the packet last: "node1:flannel.1"

@@ -115,17 +115,19 @@ def _symptoms(cluster: Any, guess: Network, real: Network) -> Iterator[str]:
 
 
 def _fate(journey: Journey) -> tuple[object, ...]:
-    reply = journey.reply
-    back = reply.outcome.kind if reply is not None else ""
-    return journey.outcome.kind, journey.outcome.symptom, journey.outcome.last_seen, ping_line(journey), back
+    """Return what two pings that fare alike have in common: how each way ended and where it was seen last."""
+    there, both = journey.outcome, journey.round_trip
+    back = journey.reply.outcome.kind if journey.reply is not None else ""
+    return there.kind, there.last_seen, both.kind, both.symptom, both.last_seen, ping_line(journey), back
 
 
 def _words(journey: Journey) -> str:
     line = ping_line(journey)
-    last = journey.outcome.last_seen or "no capture point"
+    way = "answer" if journey.outcome.kind == "delivered" else "request"
+    last = journey.round_trip.last_seen or "no capture point"
     first = packet_at(journey.reply.stops[0]) if journey.reply else None
     told = f", and {first.src} complains to {first.dst}" if first is not None and first.is_icmp_error else ""
-    return f"“{line}”" if line else f"silence in the pod, the request seen last at {last}{told}"
+    return f"“{line}”" if line else f"silence in the pod, the {way} seen last at {last}{told}"
 
 
 def _rows(sound: Network, guess: Network, real: Network) -> Iterator[str]:
