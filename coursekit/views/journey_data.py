@@ -143,7 +143,7 @@ def _raw(layer: Layer, key: str) -> int:
 
 
 def _outcome(journey: Journey) -> dict[str, str]:
-    return {"word": _word(journey), "sentence": _sentence(journey), "sees": _sees(journey)}
+    return {"kind": journey.outcome.kind, "word": _word(journey), "sentence": _sentence(journey), "sees": _sees(journey)}
 
 
 def _word(journey: Journey) -> str:
