@@ -146,7 +146,9 @@ def test_mistakes_get_a_sentence() -> None:
 
 
 @pytest.mark.namespaces
-@pytest.mark.parametrize("seed", [seed_of("pod-mtu"), seed_of("protocol-4-filtered", "calico-ipip")])
+@pytest.mark.parametrize("seed", [
+    seed_of("pod-mtu"), seed_of("protocol-4-filtered", "calico-ipip"), seed_of("node-down", "calico-ipip"),
+])  # fmt: skip
 def test_live_cases_are_the_same(seed: int) -> None:
     """The same seed breaks the same thing for real; there too exactly the hidden fault explains everything."""
     live = session("namespaces")
