@@ -330,7 +330,7 @@ def opens_and_closes(doc: Document) -> Iterator[str]:
 
 RULES: tuple[Callable[[Document], Iterator[str]], ...] = (
     plain_python, bland_metadata, run_in_order, no_errors, tagged_outputs, no_stored_widgets, no_chance_in_outputs,
-    packets_with_addresses, judges_round_trips, defines_nothing, imports_once, only_what_nbval_sees, short_cells, right_length,
-    readable_ids, navigation, links_lead_somewhere, titled_by_a_verb, headings_in_order, images_described,
+    packets_with_addresses, judges_round_trips, defines_nothing, imports_once, only_what_nbval_sees, short_cells,
+    right_length, readable_ids, navigation, links_lead_somewhere, titled_by_a_verb, headings_in_order, images_described,
     of_no_machine, says_its_evidence, opens_and_closes,
 )
