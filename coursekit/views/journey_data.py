@@ -143,7 +143,8 @@ def _raw(layer: Layer, key: str) -> int:
 
 
 def _outcome(journey: Journey) -> dict[str, str]:
-    return {"kind": journey.outcome.kind, "word": _word(journey), "sentence": _sentence(journey), "sees": _sees(journey)}
+    kind, word = journey.outcome.kind, _word(journey)
+    return {"kind": kind, "word": word, "sentence": _sentence(journey), "sees": _sees(journey)}
 
 
 def _word(journey: Journey) -> str:
