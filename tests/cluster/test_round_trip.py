@@ -7,6 +7,7 @@ from ipaddress import ip_address
 import pytest
 
 from coursekit import load_cluster
+from coursekit.cluster.choice import _across_a_router
 from coursekit.cluster.exchange import get
 from coursekit.cluster.faults import apply
 from coursekit.cluster.journey import ping, send
@@ -78,12 +79,13 @@ def test_what_asks_for_no_answer_gets_none() -> None:
 
 
 def test_a_mode_with_one_side_fails() -> None:
-    """A trial calls the ping failed, and the comparison names the host at which the answer was lost."""
+    """A trial calls the ping failed; comparison and choice name the place where the answer was lost, and why."""
     tried = Trial(MODES["host-gw"], load_cluster("lab").with_profile("host-gw"))
     assert tried.failed is None
     tried.__dict__["journeys"] = {"node2": ping(one_sided(LAB), "podA", "podB")}
     assert tried.failed is not None
     assert _host(tried.failed) == "router"
+    assert "dies: router: no route to 10.244.0.5" in next(_across_a_router(tried, "no"))
 
 
 def test_a_get_names_where_its_answer_was_lost() -> None:
