@@ -176,7 +176,7 @@ def _computed(key: str, answer: str, tried: Trial) -> Iterator[Reason]:
 def _across_a_router(tried: Trial, answer: str) -> Iterator[str]:
     lost = tried.failed
     if lost:
-        yield f"between subnets a pod's packet leaves as it is, and dies: {lost.outcome.reason.split(';')[0]}"
+        yield f"between subnets a pod's packet leaves as it is, and dies: {lost.round_trip.reason.split(';')[0]}"
 
 
 def _routers(tried: Trial, answer: str) -> Iterator[str]:
@@ -231,7 +231,7 @@ def _nodes_ipv6(tried: Trial, answer: str) -> Iterator[str]:
             yield str(error).split(": ", 2)[-1].rstrip(".")
         else:
             if lost:
-                yield lost.outcome.reason
+                yield lost.round_trip.reason
 
 
 def _readable(tried: Trial, answer: str) -> Iterator[str]:

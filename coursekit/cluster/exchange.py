@@ -58,12 +58,7 @@ class Exchange:
     @property
     def last_seen(self) -> str:
         """The capture point that saw the lost segment last; "" if none was lost."""
-        fate = self.lost
-        if fate is None:
-            return ""
-        if fate.outcome.kind == "delivered" and fate.reply is not None:
-            return fate.reply.outcome.last_seen
-        return fate.outcome.last_seen
+        return self.lost.round_trip.last_seen if self.lost is not None else ""
 
     def frames_at(self, point: str) -> list[bytes]:
         """Return the frames that a capture at `point` holds, in order."""

@@ -18,7 +18,6 @@ from coursekit.cluster.model import Cluster, load
 from coursekit.cluster.mtus import node_mtu, pod_mtu
 from coursekit.cluster.network import network
 from coursekit.cluster.path import Journey
-from coursekit.cluster.prints import ping_line
 from coursekit.cluster.profiles import tables
 from coursekit.cluster.tables import HostTables, Route
 from coursekit.errors import Named
@@ -26,7 +25,6 @@ from coursekit.errors import Named
 ONE_SUBNET, ROUTED = "chapter", "two-racks"  # the bundled clusters that modes are tried on
 CALICO = "3.32"  # the version whose defaults the Calico modes have; from 3.33 on Felix writes IPIP's rows
 COMPUTED = f"computed for Calico {CALICO}"  # what tables of all modes say of themselves
-ANSWERED = "64 bytes from"  # what ping prints of an answer to its 56 bytes of data
 _CARRIED = {"vxlan": "VXLAN", "ipip": "IPIP"}
 
 
@@ -105,8 +103,8 @@ class Trial:
 
     @property
     def failed(self) -> Journey | None:
-        """The first ping that did not come back, or None."""
-        return next((j for j in self.journeys.values() if not ping_line(j).startswith(ANSWERED)), None)
+        """The first ping that was not answered, or None."""
+        return next((j for j in self.journeys.values() if not j.answered), None)
 
     def row(self, peer: str) -> Route | None:
         """Return the row of the first node that decides about the pods of `peer`."""

@@ -6,7 +6,7 @@ The model (`journey.py`), a live lab and a recording all return these types, so 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from coursekit.cluster.tables import Address
@@ -49,7 +49,8 @@ class Stop:
 class Outcome:
     """How a journey ended. `symptom` is what the sender is told: "" for silence, else ping's own words."""
 
-    kind: str  # delivered, lost, error (an ICMP error came back), refused (the sender's own stack said no)
+    # delivered (of one packet, one way; of a round trip: answered), lost, error (an ICMP error came back), refused (the
+    kind: str  # sender's own stack said no)
     symptom: str  # "Destination Net Unreachable" …, as ping prints it without the address
     sender: str | None  # address the error came from
     last_seen: str  # capture point that saw the packet last: "node1:flannel.1"
@@ -75,6 +76,27 @@ class Journey:
     reply: Journey | None = None
     learned: tuple[PathMtu, ...] = ()  # path MTUs that hosts remember from now on
     others: tuple[Journey, ...] = ()  # further replies: fragments and flooded copies may each cause one
+
+    @property
+    def round_trip(self) -> Outcome:
+        """How it ended for a sender who waits for an answer, as ping does.
+
+        `kind` is "answered" where the packet was delivered and its answer was too; "lost" where one of the two was
+        not, with the `last_seen` and `reason` of that one; else "error" or "refused", as in `outcome`.
+        """
+        there, back = self.outcome, self.reply
+        if there.kind != "delivered":
+            return there
+        if back is None:
+            return replace(there, kind="lost", reason=f"{there.reason}; nothing is sent back")
+        if back.outcome.kind == "delivered" and back.stops and back.stops[-1].host == self.stops[0].host:
+            return replace(back.outcome, kind="answered")
+        return Outcome("lost", "", None, back.outcome.last_seen, back.outcome.reason)
+
+    @property
+    def answered(self) -> bool:
+        """Whether the packet was delivered and its answer was delivered back: what ping counts as received."""
+        return self.round_trip.kind == "answered"
 
     def points(self) -> Iterator[str]:
         """Yield each capture point that saw the packet, in order."""

@@ -30,10 +30,7 @@ def ping_line(journey: Journey, seq: int = 1) -> str:
         return head + outcome.symptom
     if outcome.kind == "error":
         return f"From {outcome.sender} icmp_seq={seq} {outcome.symptom}"
-    reply = journey.reply
-    if outcome.kind != "delivered" or reply is None or reply.outcome.kind != "delivered":
-        return ""
-    answer = packet_at(reply.stops[-1])
+    answer = packet_at(journey.reply.stops[-1]) if journey.reply is not None and journey.answered else None
     if answer is None:
         return ""
     last = answer.length - answer.header_length if not answer.is_fragment else answer.offset + len(answer.payload)

@@ -14,10 +14,9 @@ from itertools import permutations
 
 from coursekit.cluster.firewall import BGP_PORT, Allow
 from coursekit.cluster.journey import ping
-from coursekit.cluster.modes import ANSWERED, Trial
+from coursekit.cluster.modes import Trial
 from coursekit.cluster.network import network
 from coursekit.cluster.path import Journey
-from coursekit.cluster.prints import ping_line
 from coursekit.packets.encapsulation import PROTOCOL_UDP
 
 PORT = 51820
@@ -41,7 +40,7 @@ class Encrypted(Trial):
         built = network(self.cluster)
         first, *others = self.cluster.nodes
         journeys = (ping(built, first.name, node.name) for node in others)
-        return next((j for j in journeys if not ping_line(j).startswith(ANSWERED)), None)
+        return next((j for j in journeys if not j.answered), None)
 
     @property
     def lost_mtu(self) -> int:

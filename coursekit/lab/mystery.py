@@ -9,17 +9,19 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from itertools import chain
 from typing import Any
 
 from coursekit.cluster import faults
 from coursekit.cluster.faults import Fault
 from coursekit.cluster.journey import ping
+from coursekit.cluster.model import Cluster, load
 from coursekit.cluster.network import Network, network
 from coursekit.cluster.path import Journey
 from coursekit.cluster.prints import packet_at, ping_line
 from coursekit.cluster.tables import HostTables, Link
-from coursekit.errors import expect
+from coursekit.errors import CourseError, expect, given
 from coursekit.lab.replay import TAKES
 from coursekit.lab.results import Get, Ping, Traceroute
 from coursekit.lab.session import Net, Session, evidence
@@ -39,13 +41,39 @@ class Judgement:
 def mystery(session: Session, seed: int = 0) -> Case:
     """Break something, drawn by `seed`, in a cluster drawn by `seed`; the same seed gives the same case in each mode.
 
-    In a replay the fault is one that was recorded, so that what is shown was captured.
+    Clusters are those of which something broken was recorded; each fault that fits one is drawn equally often. In a
+    replay what was recorded is shown as captured, the rest is computed.
     """
     expect(session, Session, "Something is broken in a session, as in mystery(s, seed=7)")
-    draw = random.Random(f"mystery {seed}")
-    known = dict.fromkeys((take.cluster, take.profile, take.faults[0]) for take in TAKES if take.faults)
-    cluster, profile, name = draw.choice([*known])
+    if isinstance(seed, bool) or not isinstance(seed, int):
+        raise CourseError(f"A seed is a whole number, as in mystery(s, seed=7); {given(seed)} was given.")
+    cluster, profile, name = drawn(seed)
     return Case(session.up(cluster, profile), faults.fault(name))
+
+
+def drawn(seed: int) -> tuple[str, str, str]:
+    """Return cluster, profile and fault of a seed: all are dealt once, in an order by lot, before any comes again."""
+    places = dict.fromkeys((take.cluster, take.profile) for take in TAKES if take.faults)
+    deck = [(*place, name) for place in places for name in fitting(load(place[0]).with_profile(place[1]))]
+    lap, card = divmod(seed, len(deck))
+    return random.Random(f"mystery {lap}").sample(deck, len(deck))[card]
+
+
+@cache
+def fitting(cluster: Cluster) -> tuple[str, ...]:
+    """Return the faults that fit a cluster: each shows, in a symptom or a row, and leaves the profile what it is.
+
+    A filter for protocol 4 does not show under VXLAN; a forgotten route reflector does not fit a mesh.
+    """
+    sound = network(cluster)
+    broken = {name: faults.apply(sound, name) for name in faults.applicable(sound)}
+    return tuple(name for name, other in broken.items() if _shows(cluster, sound, other))
+
+
+def _shows(cluster: Cluster, sound: Network, broken: Network) -> bool:
+    if broken.learning is not None and broken.learning.cluster.profile != cluster.profile:
+        return False
+    return any(True for _ in chain(_symptoms(cluster, sound, broken), _rows(sound, sound, broken)))
 
 
 class Case:
@@ -58,8 +86,8 @@ class Case:
 
     @property
     def suspects(self) -> Mapping[str, str]:
-        """The faults that this cluster can have, each with a line about it."""
-        return {name: kind.about for name, kind in faults.applicable(self._sound).items()}
+        """The faults that fit this cluster, each with a line about it."""
+        return {name: faults.FAULTS[name].about for name in fitting(self._net.cluster)}
 
     @property
     def evidence(self) -> str:
@@ -88,7 +116,7 @@ class Case:
         Raises CourseError for a fault that does not exist, or that this cluster cannot have.
         """
         guess = faults.apply(self._sound, faults.fault(name, **options))
-        real = self._net.network()
+        real = _quiet(self._net.network())
         for said in chain(_symptoms(self._net.cluster, guess, real), _rows(self._sound, guess, real)):
             return Judgement(False, f"{name} does not explain it:{said}")
         return Judgement(True, f"{name} explains everything: each symptom, and each row that is not as it should be.")
@@ -100,6 +128,14 @@ class Case:
     def repair(self) -> list[str]:
         """Mend the cluster, and return the commands that did it."""
         return [str(command) for command in self._net.repair()]
+
+
+def _quiet(network: Network) -> Network:
+    """Return a network without the neighbours that ARP found: they outlive, for a while, the node that answered."""
+    for name, host in network.hosts.items():
+        kept = tuple(row for row in host.tables.neighbours if row.state == "PERMANENT")
+        network = network.change(name, {"neighbours": kept})
+    return network
 
 
 def _symptoms(cluster: Any, guess: Network, real: Network) -> Iterator[str]:
@@ -115,17 +151,19 @@ def _symptoms(cluster: Any, guess: Network, real: Network) -> Iterator[str]:
 
 
 def _fate(journey: Journey) -> tuple[object, ...]:
-    reply = journey.reply
-    back = reply.outcome.kind if reply is not None else ""
-    return journey.outcome.kind, journey.outcome.symptom, journey.outcome.last_seen, ping_line(journey), back
+    """Return what two pings that fare alike have in common: how each way ended and where it was seen last."""
+    there, both = journey.outcome, journey.round_trip
+    back = journey.reply.outcome.kind if journey.reply is not None else ""
+    return there.kind, there.last_seen, both.kind, both.symptom, both.last_seen, ping_line(journey), back
 
 
 def _words(journey: Journey) -> str:
     line = ping_line(journey)
-    last = journey.outcome.last_seen or "no capture point"
+    way = "answer" if journey.outcome.kind == "delivered" else "request"
+    last = journey.round_trip.last_seen or "no capture point"
     first = packet_at(journey.reply.stops[0]) if journey.reply else None
     told = f", and {first.src} complains to {first.dst}" if first is not None and first.is_icmp_error else ""
-    return f"“{line}”" if line else f"silence in the pod, the request seen last at {last}{told}"
+    return f"“{line}”" if line else f"silence in the pod, the {way} seen last at {last}{told}"
 
 
 def _rows(sound: Network, guess: Network, real: Network) -> Iterator[str]:

@@ -118,7 +118,7 @@ def _everything(tried: Trial) -> Row:
 
 
 def _host(lost: Journey) -> str:
-    return (lost.outcome.last_seen or "").partition(":")[0]
+    return lost.round_trip.last_seen.partition(":")[0]
 
 
 def _plain_at(tried: Trial) -> list[str]:

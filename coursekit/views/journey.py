@@ -7,7 +7,7 @@ from typing import Any
 
 from coursekit.cluster.path import Journey
 from coursekit.views.frames import dissected
-from coursekit.views.journey_data import frame_text, gaps, journey_data
+from coursekit.views.journey_data import DELIVERED, frame_text, gaps, journey_data
 from coursekit.views.journey_map import Map, caption
 from coursekit.views.packet import PacketView
 from coursekit.views.twin import View, count, depth_colour, escape, left
@@ -39,7 +39,7 @@ class JourneyView(View):
         """Return map, outcome, stops and replies."""
         drawn = Map(self.data)
         outcome = self.data["outcome"]
-        good = "ck-good" if outcome["kind"] == "delivered" else "ck-bad"
+        good = "ck-good" if outcome["word"] == DELIVERED else "ck-bad"
         mark = "✓" if good == "ck-good" else "✕"
         replies = "".join(_reply_html(reply) for reply in self.data["replies"])
         return (

@@ -14,6 +14,7 @@ from coursekit.packets.layout import dissect
 from coursekit.views.twin import count
 
 _HEAD, _TAIL = 36, 8  # stops that are drawn of a packet that goes round in circles; the longest real path has 20
+DELIVERED = "delivered"  # the one verdict that is good
 _SHORT = {"eth": "Eth", "vlan": "VLAN", "ip": "IPv4", "ipv6": "IPv6", "icmp": "ICMP", "icmpv6": "ICMPv6"}
 
 
@@ -142,9 +143,17 @@ def _raw(layer: Layer, key: str) -> int:
 
 
 def _outcome(journey: Journey) -> dict[str, str]:
-    outcome = journey.outcome
-    word = {"delivered": "delivered", "refused": "refused"}.get(outcome.kind, "dropped")
-    return {"kind": outcome.kind, "word": word, "sentence": _sentence(journey), "sees": _sees(journey)}
+    kind, word = journey.outcome.kind, _word(journey)
+    return {"kind": kind, "word": word, "sentence": _sentence(journey), "sees": _sees(journey)}
+
+
+def _word(journey: Journey) -> str:
+    """Return the verdict in a word: a ping that arrives and whose answer does not is "unanswered"."""
+    kind = journey.outcome.kind
+    if kind != "delivered":
+        return "refused" if kind == "refused" else "dropped"
+    waits = journey.reply is not None or _is_ping(journey)
+    return "unanswered" if waits and not journey.answered else DELIVERED
 
 
 def _sentence(journey: Journey) -> str:
@@ -156,21 +165,19 @@ def _sentence(journey: Journey) -> str:
         return f"Dropped{seen}. {outcome.reason}."
     if reply is None:
         return f"Delivered: {outcome.reason}. Nothing is sent back."
-    if reply.outcome.kind == "delivered":
+    if journey.answered:
         return f"Delivered: {outcome.reason}. The answer comes back."
     return f"Delivered: {outcome.reason}. The answer is lost: {reply.outcome.reason}."
 
 
 def _sees(journey: Journey) -> str:
     """Return what the sender is told: ping's own line for an echo request, else the error or "nothing"."""
-    outcome, reply = journey.outcome, journey.reply
+    outcome = journey.outcome
     if _is_ping(journey) or outcome.kind == "refused":
         return ping_line(journey) or "nothing: ping waits, and counts the packet as lost"
     if outcome.kind == "error":
         return f"an ICMP error from {outcome.sender}: {outcome.symptom}"
-    if outcome.kind == "delivered" and reply is not None and reply.outcome.kind == "delivered":
-        return "the answer"
-    return "nothing"
+    return "the answer" if journey.answered else "nothing"
 
 
 def _is_ping(journey: Journey) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
+from coursekit.views.journey_data import DELIVERED
 from coursekit.views.twin import BAD, DEPTHS, GOOD, QUIET, count, escape, picture
 
 _CHIP, _HIGH, _ROW, _GAP, _TOP = 96, 26, 50, 24, 34  # sizes in pixels: chip, its height, row, between hosts, header
@@ -134,7 +135,7 @@ class Map:
             return []
         x, y = self.places[last["host"], last["device"]]
         word = self.data["outcome"]["word"]
-        mark, name = ("✓", "k") if word == "delivered" else ("✕", "x")
+        mark, name = ("✓", "k") if word == DELIVERED else ("✕", "x")
         return [f'<text class="{name}" x="{x - _CHIP // 2}" y="{y + 28}">{mark} {word} at {last["n"]}</text>']
 
 
@@ -179,4 +180,4 @@ def _cells(stops: list[dict[str, Any]]) -> dict[Chip, tuple[int, int]]:
 def caption(data: dict[str, Any]) -> str:
     """Return the line above a journey."""
     word = data["outcome"]["word"]
-    return f"{data['title']} · {'✓' if word == 'delivered' else '✕'} {word} after {count(data['total'], 'stop')}"
+    return f"{data['title']} · {'✓' if word == DELIVERED else '✕'} {word} after {count(data['total'], 'stop')}"

@@ -192,6 +192,13 @@ def packets_with_addresses(doc: Document) -> Iterator[str]:
                     yield f"{cell['id']} builds {called}() without {', '.join(sorted(missing))}"
 
 
+def judges_round_trips(doc: Document) -> Iterator[str]:
+    """A ping is judged by `answered` or `round_trip`: `outcome` says delivered of a request whose answer is lost."""
+    for cell, tree in _parsed(doc):
+        if any(isinstance(node, ast.Attribute) and node.attr == "outcome" for node in ast.walk(tree)):
+            yield f"{cell['id']} reads .outcome, which is of one way; .round_trip is of both"
+
+
 def defines_nothing(doc: Document) -> Iterator[str]:
     """No def or class, but in the learner's own stub."""
     for cell, tree in _parsed(doc):
@@ -334,7 +341,8 @@ def opens_and_closes(doc: Document) -> Iterator[str]:
 
 RULES: tuple[Callable[[Document], Iterator[str]], ...] = (
     plain_python, bland_metadata, run_in_order, no_errors, tagged_outputs, answers_are_closed, no_stored_widgets,
-    no_chance_in_outputs, packets_with_addresses, defines_nothing, imports_once, only_what_nbval_sees, short_cells,
+    no_chance_in_outputs, packets_with_addresses, judges_round_trips, defines_nothing, imports_once,
+    only_what_nbval_sees, short_cells,
     right_length, readable_ids, navigation, links_lead_somewhere, titled_by_a_verb, headings_in_order, images_described,
     of_no_machine, says_its_evidence, opens_and_closes,
 )

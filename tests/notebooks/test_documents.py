@@ -116,6 +116,7 @@ BAD: tuple[tuple[str, Any, Callable[[dict[str, Any]], Any]], ...] = (
     ("scapy.all", rules.packets_with_addresses, source("imports", "from scapy.all import *")),
     ("scapy.all by name", rules.packets_with_addresses, source("imports", "import scapy.all as s")),
     ("scapy's all", rules.packets_with_addresses, source("imports", "from scapy import all")),
+    ("a ping judged one way", rules.judges_round_trips, source("packet", "ping(net, a, b).outcome.kind")),
     ("a def", rules.defines_nothing, source("packet", "def f():\n    return 1\nf()")),
     ("a class", rules.defines_nothing, source("packet", "class A: pass")),
     ("a late import", rules.imports_once, source("packet", "import json\njson")),

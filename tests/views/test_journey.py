@@ -46,6 +46,8 @@ def journeys() -> dict[str, Journey]:
     found["expired"] = ping(NETWORK, "podA", "podB", ttl=2)
     found["from a node"] = ping(NETWORK, "node1", "podB")
     found["to a node"] = ping(NETWORK, "podA", "node2")
+    for back in ("missing-route", "missing-neighbour", "missing-fdb"):
+        found[f"no answer: {back}"] = ping(apply(NETWORK, back, node="node2"), "podA", "podB")
     found["nothing"] = Journey((), Outcome("lost", "", None, "", "nobody sent anything"))
     return found
 
@@ -92,7 +94,8 @@ def test_both_twins_hold_every_stop_and_row(journey: Journey) -> None:
 def test_both_twins_tell_the_outcome(journey: Journey) -> None:
     """The reason and what came back are said in both, with a mark and a word, and the picture's alt ends with it."""
     view = JourneyView(journey)
-    word = {"delivered": "delivered", "refused": "refused"}.get(journey.outcome.kind, "dropped")
+    delivered = "delivered" if journey.answered else "unanswered"
+    word = {"delivered": delivered, "refused": "refused"}.get(journey.outcome.kind, "dropped")
     for twin in (read(view.figure()).text, view.text()):
         assert journey.outcome.reason in twin
         assert f"{'✓' if word == 'delivered' else '✕'} {word} after {len(journey.stops)} stop" in twin
@@ -100,6 +103,29 @@ def test_both_twins_tell_the_outcome(journey: Journey) -> None:
             assert all(stop.note in twin for stop in reply.stops)
     pictures = read(view.figure()).all("img")
     assert [image.attributes["alt"].endswith(f"End: {word}.") for image in pictures] == [True] * bool(journey.stops)
+
+
+@pytest.mark.parametrize("fault", ["missing-route", "missing-neighbour", "missing-fdb"])
+def test_a_ping_without_its_answer_is_not_called_delivered(fault: str) -> None:
+    """Where only node1 knows the way, caption, picture and mark say ✕ unanswered, and the sentence says where."""
+    journey = JOURNEYS[f"no answer: {fault}"]
+    view = JourneyView(journey)
+    assert journey.outcome.kind == "delivered"
+    assert "✕ unanswered after 12 stops" in view.text()
+    assert "✕ unanswered at 12" in svg_of(view.figure())
+    assert "ck-bad" in view.html()
+    assert "ck-good" not in view.html()
+    assert "The answer is lost: " in view.text()
+    assert "✓" not in view.text()
+
+
+def test_a_datagram_that_asks_for_nothing_is_delivered() -> None:
+    """One that arrives at a program that never answers is delivered, with the good mark."""
+    listener = NETWORK.change("podB", listens=NETWORK.host("podB").listens | {("udp", 33434)})
+    probe = udp_probe(CHAPTER.pod("podA").address, CHAPTER.pod("podB").address, sport=4000)
+    text = JourneyView(send(listener, probe, "podA")).text()
+    assert "✓ delivered after 12 stops" in text
+    assert "Nothing is sent back." in text
 
 
 def test_what_a_lab_returns_is_drawn() -> None:
@@ -253,8 +279,14 @@ def test_a_packet_that_goes_round_in_circles() -> None:
 def test_names_are_escaped() -> None:
     """Whatever hosts and devices are called is text, also in the picture."""
     names = {"podA": "<b>&pod", "eth0": 'a"$x'}
-    stops = tuple(replace(s, host=names.get(s.host, s.host), device=names.get(s.device, s.device)) for s in PING.stops)
-    view = JourneyView(replace(PING, stops=stops), "<i>$title")
+
+    def renamed(one: Journey) -> Journey:
+        stops = tuple(
+            replace(s, host=names.get(s.host, s.host), device=names.get(s.device, s.device)) for s in one.stops
+        )
+        return replace(one, stops=stops, reply=one.reply and renamed(one.reply))
+
+    view = JourneyView(renamed(PING), "<i>$title")
     assert offences(view.figure()) == []
     assert read(view.figure()).all("figcaption")[0].text.startswith("<i>$title · ✓")
     ElementTree.fromstring(svg_of(view.figure()))
