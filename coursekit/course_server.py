@@ -33,6 +33,9 @@ class CourseServer(ServerApp):
         self.io_loop.add_callback(print, self.public_url, flush=True)
 
 
+# A kernel of ipykernel 7 that does not encrypt warns of eavesdroppers each time a notebook is opened.
+QUIET = ("--LabApp.log_level=ERROR", "--KernelManager.transport_encryption=auto")
+
 if __name__ == "__main__":
     LabApp.serverapp_class = CourseServer
-    LabApp.launch_instance(["--LabApp.log_level=ERROR", *sys.argv[1:]])
+    LabApp.launch_instance([*QUIET, *sys.argv[1:]])

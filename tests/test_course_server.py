@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import websocket
 
 ROOT = Path(__file__).resolve().parent.parent
 START = "notebooks/00-start-here.ipynb"
@@ -35,15 +37,33 @@ def started(home: Path, stdin: int, *options: str) -> Iterator[subprocess.Popen[
             server.kill()
 
 
+def answer(url: str, code: str) -> str:
+    """Return what a new kernel of the server shows for a line of code."""
+    base, token = url.split("/lab/tree/")[0], url.split("token=")[1]
+    start = urllib.request.Request(f"{base}/api/kernels?token={token}", method="POST", data=b"{}")
+    kernel = json.load(urllib.request.urlopen(start, timeout=60))["id"]
+    channels = f"{base.replace('http', 'ws')}/api/kernels/{kernel}/channels?token={token}"
+    about = {"msg_id": "1", "msg_type": "execute_request", "username": "", "session": "1", "version": "5.3"}
+    content = {"code": code, "silent": False}
+    socket = websocket.create_connection(channels, timeout=60, suppress_origin=True)
+    socket.send(json.dumps({"channel": "shell", "header": about, "parent_header": {}, "metadata": {},
+                            "content": content}))  # fmt: skip
+    while (message := json.loads(socket.recv()))["header"]["msg_type"] != "execute_result":
+        pass
+    socket.close()
+    return str(message["content"]["data"]["text/plain"])
+
+
 @pytest.mark.parametrize("terminal", [True, False])
 def test_one_line_says_where_to_read(tmp_path: Path, terminal: bool) -> None:
-    """The first line is an address that answers with JupyterLab; none follows; one Ctrl-C ends the server."""
+    """The first line is an address that answers with JupyterLab; a kernel adds none; one Ctrl-C ends the server."""
     ours, theirs = pty.openpty()
     with started(tmp_path, theirs if terminal else subprocess.DEVNULL) as server:
         assert server.stdout
         url = server.stdout.readline().strip()
         assert re.fullmatch(rf"http://localhost:\d+/lab/tree/{START}\?token=[0-9a-f]+", url)
         assert b"jupyter-config-data" in urllib.request.urlopen(url, timeout=60).read()
+        assert answer(url, "6 * 7") == "42"
         server.send_signal(signal.SIGINT)
         rest = server.stdout.read()
         assert server.wait(60) == 0
