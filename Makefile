@@ -9,10 +9,10 @@ export UV_NATIVE_TLS := 1
 export UV_LINK_MODE := copy
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help course test refresh check bench lock stale clean
+.PHONY: help course test test-machine test-all refresh check bench lock stale clean
 
 help: ## Say what can be made.
-	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | expand -t 16
 
 course: $(VENV)/.course ## Install the course and open it in JupyterLab; the last line is the address.
 	@echo "JupyterLab starts; Ctrl-C ends it. The course is at"
@@ -20,10 +20,17 @@ course: $(VENV)/.course ## Install the course and open it in JupyterLab; the las
 
 START := notebooks/00-start-here.ipynb
 
-test: $(VENV)/.dev ## Run the unit tests, then every notebook against its stored outputs.
-	$(BIN)/python -m pytest $(TESTS) --nbval-lax
+test: $(VENV)/.dev ## Run every test that needs nothing but Python, and every notebook; of what is drawn at random, a sample.
+	$(BIN)/python -m pytest tests notebooks --nbval-lax -m "not ($(MACHINE))" -n logical --maxprocesses 4 --dist loadfile
 
-TESTS := tests notebooks
+test-machine: $(VENV)/.dev ## Run the other tests: daemons, namespaces, browser, Debian's kernel; what is not there skips.
+	$(BIN)/python -m pytest $(TESTS) -m "$(MACHINE)"
+
+test-all: export COURSEKIT_SEEDS = all
+test-all: test test-machine ## Run both, with everything that is drawn at random: half an hour.
+
+MACHINE := root or namespaces or browser or kernel or tool
+TESTS := tests
 
 refresh: $(VENV)/.dev ## Run every notebook and store what it shows.
 	$(BIN)/python -m tests.notebooks.refresh
