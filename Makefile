@@ -21,7 +21,8 @@ course: $(VENV)/.course ## Install the course and open it in JupyterLab; the las
 START := notebooks/00-start-here.ipynb
 
 test: $(VENV)/.dev ## Run every test that needs nothing but Python, and every notebook; of what is drawn at random, a sample.
-	$(BIN)/python -m pytest tests notebooks --nbval-lax -m "not ($(MACHINE))" -n logical --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest tests -m "not ($(MACHINE))" -n logical --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest notebooks --nbval-lax
 
 test-machine: $(VENV)/.dev ## Run the other tests: daemons, namespaces, browser, Debian's kernel; what is not there skips.
 	$(BIN)/python -m pytest $(TESTS) -m "$(MACHINE)"

@@ -12,14 +12,14 @@ set -m  # a process group of its own, so that make and JupyterLab end together
 env -u DISPLAY -u WAYLAND_DISPLAY -u CI HOME="$work/home" make course >"$work/log" 2>&1 </dev/null &
 lab=$!
 set +m
-for _ in $(seq 240); do
+for _ in $(seq 1200); do
     url=$(grep -E '^http://localhost:[0-9]+/lab/tree/[^ ]*[?]token=[0-9a-f]+$' "$work/log" || true)
     [ -z "$url" ] || break
     kill -0 "$lab" 2>/dev/null || { cat "$work/log"; echo "make course ended without a URL"; exit 1; }
     sleep 0.5
 done
 cat "$work/log"
-[ -n "$url" ] || { echo "make course printed no address in two minutes"; exit 1; }
+[ -n "$url" ] || { echo "make course printed no address in ten minutes"; exit 1; }
 
 .venv/bin/python - "$url" <<'PY'
 import json
