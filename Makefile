@@ -7,21 +7,31 @@ export UV_PROJECT_ENVIRONMENT := $(VENV)
 export UV_SYSTEM_CERTS := 1
 export UV_NATIVE_TLS := 1
 export UV_LINK_MODE := copy
-export UV_NO_PROGRESS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help course test refresh check bench lock stale clean
+.PHONY: help course test test-machine test-all refresh check bench lock stale clean
 
 help: ## Say what can be made.
-	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | expand -t 16
 
-course: $(VENV)/.course ## Install the course and open it in JupyterLab; the URL is printed.
-	@$(BIN)/python -m jupyterlab $(LAB_OPTIONS) --LabApp.default_url=/lab/tree/notebooks/00-start-here.ipynb
+course: $(VENV)/.course ## Install the course and open it in JupyterLab; the last line is the address.
+	@echo "JupyterLab starts; Ctrl-C ends it. The course is at"
+	@$(BIN)/python -m coursekit.course_server $(LAB_OPTIONS) --LabApp.default_url=/lab/tree/$(START)
 
-test: $(VENV)/.dev ## Run the unit tests, then every notebook against its stored outputs.
-	$(BIN)/python -m pytest $(TESTS) --nbval-lax
+START := notebooks/00-start-here.ipynb
 
-TESTS := tests notebooks
+test: $(VENV)/.dev ## Run every test that needs nothing but Python, and every notebook; of what is drawn at random, a sample.
+	$(BIN)/python -m pytest tests -m "not ($(MACHINE))" -n logical --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest notebooks --nbval-lax
+
+test-machine: $(VENV)/.dev ## Run the other tests: daemons, namespaces, browser, Debian's kernel; what is not there skips.
+	$(BIN)/python -m pytest $(TESTS) -m "$(MACHINE)"
+
+test-all: export COURSEKIT_SEEDS = all
+test-all: test test-machine ## Run both, with everything that is drawn at random: half an hour.
+
+MACHINE := root or namespaces or browser or kernel or tool
+TESTS := tests
 
 refresh: $(VENV)/.dev ## Run every notebook and store what it shows.
 	$(BIN)/python -m tests.notebooks.refresh
@@ -53,20 +63,24 @@ LAB_OPTIONS := --ServerApp.root_dir="$(CURDIR)" \
                $(if $(or $(DISPLAY),$(WAYLAND_DISPLAY),$(filter Darwin,$(shell uname -s))),,--no-browser) \
                $(if $(filter 0,$(shell id -u)),--allow-root)
 
-# The locked versions, byte-compiled. Where uv cannot run or cannot reach the index, pip takes the ranges of pyproject.toml.
 $(VENV)/.course: pyproject.toml requirements.lock
-	@$(call environment)
-	@$(BIN)/python -m uv pip install --python $(BIN)/python --compile-bytecode --quiet --constraints requirements.lock --editable . || { \
-	    echo "uv could not install the locked versions; pip now installs compatible ones."; \
-	    $(BIN)/python -m pip install --quiet --editable .; }
+	@$(environment)
+	@$(call install,--editable .)
 	@echo "$(CURDIR)" >$@
 
 $(VENV)/.dev: pyproject.toml requirements.lock
-	@$(call environment)
-	@$(BIN)/python -m uv pip install --python $(BIN)/python --compile-bytecode --quiet --constraints requirements.lock --group dev --editable . || { \
-	    echo "uv could not install the locked versions; pip now installs compatible ones."; \
-	    $(BIN)/python -m pip install --quiet --upgrade "pip>=25.1" && $(BIN)/python -m pip install --quiet --group dev --editable .; }
+	@$(environment)
+	@$(call install,--group dev --editable .)
 	@echo "$(CURDIR)" | tee $@ >$(VENV)/.course
+
+# The locked versions, byte-compiled. Where uv cannot run or cannot reach the index, pip takes the ranges of pyproject.toml;
+# groups it knows since 25.1.
+define install
+echo "Installing JupyterLab and what else the course needs into $(VENV): about 70 MB to fetch, a minute or two."; \
+$(BIN)/python -m uv pip install --python $(BIN)/python --compile-bytecode --constraints requirements.lock $(1) || { \
+    echo "uv could not install the locked versions; pip now installs compatible ones, which takes some minutes."; \
+    $(BIN)/python -m pip install --quiet --upgrade "pip>=25.1" && $(BIN)/python -m pip install $(1); }
+endef
 
 # A stamp holds where the checkout lay; if it moved, or its Python is gone, the installation is done again.
 $(shell [ "$$(cat $(VENV)/.course 2>/dev/null)" = "$(CURDIR)" ] && $(BIN)/python -c '' 2>/dev/null || rm -f $(VENV)/.course $(VENV)/.dev)
@@ -79,5 +93,5 @@ if ! $(BIN)/python -c "$$old" 2>/dev/null; then \
     echo "Making $(VENV) with $$($(PYTHON) --version) ..."; \
     $(PYTHON) -m venv --clear $(VENV) >/dev/null || { rm -rf $(VENV); echo "$(PYTHON) cannot make a virtual environment; on Debian and Ubuntu: sudo apt install python3-venv"; exit 1; }; \
 fi; \
-$(BIN)/python -m uv --version >/dev/null 2>&1 || $(BIN)/python -m pip install --quiet "uv>=0.9,<1" || echo "uv is not to be had here."
+$(BIN)/python -m uv --version >/dev/null 2>&1 || { echo "Installing uv, which installs the rest ..."; $(BIN)/python -m pip install --quiet "uv>=0.9,<1"; } || echo "uv is not to be had here."
 endef

@@ -15,13 +15,13 @@ import pytest
 from hypothesis import settings
 
 from coursekit.lab.probe import probe
+from tests.seeds import examples
 
 ROOT = Path(__file__).resolve().parent.parent
 IN_CI = os.environ.get("CI", "").lower() not in ("", "0", "false")
 
-if not IN_CI:  # hypothesis itself sets no deadlines in CI
-    settings.register_profile("laptop", deadline=None)  # a busy machine is no slow test
-    settings.load_profile("laptop")
+settings.register_profile("course", max_examples=examples(100), deadline=None)  # a busy machine is no slow test
+settings.load_profile("course")
 
 # Debian keeps ip, bridge and bird where an ordinary user's PATH does not look.
 os.environ["PATH"] += os.pathsep + os.pathsep.join(("/usr/sbin", "/sbin"))

@@ -257,6 +257,14 @@ def test_versions_agree() -> None:
     assert all(json.loads(path.read_text()) for path in PACKAGE.rglob("*.json"))
 
 
+def test_readme_can_be_followed_as_it_stands() -> None:
+    """No address in README or CONTRIBUTING has a part that a reader must replace."""
+    for name in ("README.md", "CONTRIBUTING.md"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        assert re.findall(r"https?://\S*(?:[A-Z]{4,}|<)\S*", text) == []
+        assert re.findall(r"\b(?:OWNER|USER|REPO|REPOSITORY)\b", text) == []
+
+
 def test_conda_gets_what_pip_gets() -> None:
     """environment.yml pins Python in the form repo2docker reads, installs this checkout, and nothing shadows it."""
     text = (ROOT / "environment.yml").read_text()

@@ -18,6 +18,7 @@ from coursekit.bgp.route import Attributes
 from coursekit.errors import CourseError
 from coursekit.lab.recording import recording, recordings
 from tests.packets.test_streams import segment
+from tests.seeds import examples
 
 SESSIONS = [(name, point) for name in recordings() if name.startswith("bgp-") for point in recording(name).points()
             if point.startswith("router")]  # fmt: skip
@@ -211,7 +212,7 @@ def test_other_tcp_is_passed_over() -> None:
     assert messages_of(recording("tcp-pod-mtu-1450").capture("podA-eth0")) == []
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=examples(150), deadline=None, derandomize=True)
 @given(st.data())
 def test_a_stream_cut_anywhere_gives_the_same_messages(data: st.DataObject) -> None:
     """However TCP cuts and carries it, a session is the same messages; each knows its bytes, and when it was whole."""
@@ -235,7 +236,7 @@ def test_a_stream_cut_anywhere_gives_the_same_messages(data: st.DataObject) -> N
     assert Counter(m.problem for m in found) == Counter({None: len(sent)})
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=examples(150), deadline=None, derandomize=True)
 @given(st.data())
 def test_damage_never_raises(data: st.DataObject) -> None:
     """Any bytes of a recorded session changed, or frames left out: what is left is read, the rest has sentences."""

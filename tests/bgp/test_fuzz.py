@@ -16,6 +16,7 @@ from coursekit.__main__ import main
 from coursekit.bgp.scenario_keys import ACTION
 from coursekit.paths import data_dir
 from tests.bgp.test_schema import CASES
+from tests.seeds import examples
 
 GOOD = [*json.loads((data_dir() / "bgp" / "cases.json").read_text())["cases"],
         *({"id": title} | case for title, case in CASES.items())]  # fmt: skip
@@ -79,7 +80,7 @@ class Bender:
             steps.insert(draw.randint(0, len(steps)), {"name": "more", "actions": [action]})
 
 
-@settings(max_examples=300, deadline=None, derandomize=True, database=None,
+@settings(max_examples=examples(300), deadline=None, derandomize=True, database=None,
           suppress_health_check=[HealthCheck.function_scoped_fixture])  # fmt: skip
 @given(which=st.integers(0, len(GOOD) - 1), bends=st.integers(1, 6), seed=st.integers(0, 2**32), shuffled=st.booleans())
 def test_a_bent_case_runs_or_gets_a_sentence(which: int, bends: int, seed: int, shuffled: bool, tmp_path: Path,

@@ -16,6 +16,7 @@ from coursekit.__main__ import main
 from coursekit.bgp.expectations import run
 from coursekit.bgp.scenario_file import load, parse
 from coursekit.errors import CourseError
+from tests.seeds import examples
 
 GOOD: dict[str, Any] = {
     "id": "good",
@@ -206,7 +207,7 @@ def _places(value: Any, here: str = "") -> list[str]:
     return [p for key, child in children for p in (f"{here}{key}", *_places(child, f"{here}{key}."))]
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+@settings(max_examples=examples(400), deadline=None, derandomize=True)
 @given(st.lists(st.tuples(st.sampled_from(_places(GOOD)), JUNK), min_size=1, max_size=3))
 def test_nonsense_runs_or_gets_a_sentence(changes: list[tuple[str, Any]]) -> None:
     """Whatever stands anywhere in a case, it runs to an end or is refused with a sentence."""

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from coursekit.bgp import wire
 from coursekit.bgp.route import Attributes
 from coursekit.errors import CourseError
+from tests.seeds import examples
 
 # As BIRD 2.0.12 sent them: a reflector to its client, then a withdrawal, then End-of-RIB.
 REFLECTED = bytes.fromhex(
@@ -60,7 +61,7 @@ ATTRIBUTES = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=examples(150), deadline=None, derandomize=True)
 @given(ATTRIBUTES, st.sampled_from([("10.65.1.0/26", 0), ("0.0.0.0/0", 0), ("10.0.0.1/32", 7), ("10.1.0.0/24", 2**31)]))
 def test_every_message_reads_back(attributes: Attributes, prefix: tuple[str, int]) -> None:
     """Whatever attributes a route has, its bytes are read back as the same route."""
@@ -76,7 +77,7 @@ def test_ipv6_prefixes_travel_in_an_attribute(attributes: Attributes | None) -> 
     assert read.attributes == attributes
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=examples(300), deadline=None, derandomize=True)
 @given(st.data())
 def test_damage_is_a_sentence(data: st.DataObject) -> None:
     """A message with any of its bytes changed, or cut, is read as something or refused with a sentence."""

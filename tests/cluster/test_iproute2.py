@@ -18,6 +18,7 @@ from coursekit.cluster.profiles import tables
 from coursekit.cluster.tables import NextHop
 from coursekit.errors import CourseError
 from coursekit.paths import data_dir
+from tests.seeds import examples
 
 RECORDINGS = data_dir() / "recordings"
 TEXTS = sorted(RECORDINGS.glob("*/state*.txt"))
@@ -328,7 +329,7 @@ WORDS = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.lists(st.tuples(WORDS, st.sampled_from([" ", "  ", "\n", "\n    ", "\n\t"])), max_size=14))
 def test_any_words_are_rows_or_a_sentence(words: list[tuple[str, str]]) -> None:
     """Words in any order either parse, and then print back to rows that parse equal, or raise CourseError."""

@@ -15,6 +15,7 @@ from coursekit.cluster.model import Cluster, clusters, load
 from coursekit.cluster.options import PROFILES
 from coursekit.cluster.profiles import tables
 from coursekit.errors import CourseError
+from tests.seeds import examples
 
 BASE: dict[str, Any] = {
     "profile": {"name": "flannel-vxlan"},
@@ -325,7 +326,7 @@ PATHS = st.sampled_from(
 )
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=examples(250), deadline=None)
 @given(st.lists(st.tuples(PATHS, VALUE), min_size=1, max_size=3))
 def test_only_sentences_come_out(changes: list[tuple[tuple[Any, ...], Any]]) -> None:
     """Whatever values stand in a cluster mapping, it is a valid cluster with tables, or CourseError."""
@@ -340,7 +341,7 @@ def test_only_sentences_come_out(changes: list[tuple[tuple[Any, ...], Any]]) -> 
 
 
 @given(VALUE)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_any_value_at_the_top(value: Any) -> None:
     """A whole file of nonsense is refused in a sentence."""
     with pytest.raises(CourseError):

@@ -23,6 +23,7 @@ from coursekit.packets.encapsulation import (
     vxlan_source_port,
 )
 from coursekit.packets.offload import finish_checksum, seed, segment
+from tests.seeds import examples
 
 PING = bytes(IP(src="10.244.0.5", dst="10.244.1.7", id=7, ttl=63, flags="DF") / ICMP(id=1, seq=1) / Raw(bytes(56)))
 NODES = {"src": "192.168.1.10", "dst": "192.168.1.11"}
@@ -49,7 +50,7 @@ encapsulations = st.builds(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(inner_packets, encapsulations, st.integers(0, 65535), st.booleans(), st.none() | st.integers(0, 4095))
 def test_round_trip_and_checksums(
     inner: bytes, encap: Encapsulation, ip_id: int, six: bool, vlan: int | None
@@ -234,7 +235,7 @@ def test_more_that_cannot_be_built() -> None:
             replace(FLANNEL, **wrong)  # type: ignore[arg-type]
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.binary(max_size=200))
 def test_decapsulate_never_breaks(junk: bytes) -> None:
     """Any bytes give an inner packet or a sentence."""

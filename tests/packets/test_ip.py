@@ -9,6 +9,7 @@ from scapy.packet import Raw
 
 from coursekit.errors import CourseError
 from coursekit.packets.ip import forward, fragment, internet_checksum
+from tests.seeds import examples
 
 packets = st.builds(
     lambda size, ttl, tos, ip_id: bytes(
@@ -62,7 +63,7 @@ def test_no_packet(junk: bytes) -> None:
             function(junk)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(packets, st.integers(68, 1600))
 def test_fragments_fit_and_add_up(packet: bytes, mtu: int) -> None:
     """Fragments fit the MTU, all but the last are as full as multiples of 8 allow, and scapy puts them together."""

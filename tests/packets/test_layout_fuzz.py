@@ -15,11 +15,12 @@ from coursekit.packets.fields import Dissection
 from coursekit.packets.layout import MAX_DEPTH, MAX_HEADERS, dissect
 from coursekit.paths import data_dir
 from tests.packets import zoo
+from tests.seeds import examples
 
 _LINKTYPES = ("ethernet", "raw", "linux_sll", "linux_sll2", "null", 228, 229, "linktype 127")
 _TELLING = (0, 1, 2, 4, 5, 6, 41, 43, 44, 51, 60, 0x45, 0x60, 255)  # lengths, types and protocols that lead somewhere
 _MANY = settings(
-    max_examples=1000, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+    max_examples=examples(1000), deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
 )
 
 

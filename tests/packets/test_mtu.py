@@ -14,6 +14,7 @@ from coursekit.packets.encapsulation import ENCAPSULATIONS, Encapsulation
 from coursekit.packets.matching import inside_packets, match
 from coursekit.packets.mtu import Fate, fate, inner_mtu, largest_ping, overhead
 from coursekit.paths import data_dir
+from tests.seeds import examples
 
 RECORDINGS = data_dir() / "recordings"
 ADDRESS = {"podA": "10.244.0.5", "podB": "10.244.1.7"}
@@ -146,7 +147,7 @@ def test_more_fates() -> None:
     assert not fate(1500, True, VXLAN, pod_mtu=1500, icmp_filtered=True).heard
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     st.integers(28, 4000), st.booleans(), st.sampled_from([VXLAN, IPIP, FIXED, NATIVE]), st.integers(600, 2000),
     st.integers(600, 2000), st.integers(600, 2000), st.sampled_from(["switch", "router"]),

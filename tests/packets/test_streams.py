@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from coursekit.lab.recording import recording
 from coursekit.packets.capture import Frame
 from coursekit.packets.streams import Stream, streams
+from tests.seeds import examples
 
 A, B = ("10.0.0.1", 40000), ("10.0.0.2", 179)
 
@@ -41,7 +42,7 @@ def only(frames: list[Frame]) -> Stream:
     return stream
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=examples(200), deadline=None, derandomize=True)
 @given(st.data())
 def test_segments_in_any_order_are_the_stream(data: st.DataObject) -> None:
     """Cut anywhere, repeated, overlapping, out of order and across the end of the sequence space: the same bytes."""

@@ -21,6 +21,7 @@ from coursekit.packets.encapsulation import ENCAPSULATIONS
 from coursekit.packets.layout import dissect
 from coursekit.packets.mtu import overhead
 from coursekit.views.diff import align
+from tests.seeds import examples
 from tests.views.markup import offences, read, sanitised
 
 CHAPTER = load("chapter")
@@ -127,7 +128,7 @@ def test_bare_packet_is_recognised() -> None:
     assert "+14 bytes: Ethernet 14" in str(views.diff(INSIDE[14:], INSIDE))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.binary(max_size=120), st.binary(max_size=120))
 def test_any_bytes(a: bytes, b: bytes) -> None:
     """Any two frames can be compared; each header stands in the diff once, in the order of its frame."""

@@ -23,6 +23,7 @@ from coursekit.lab.recording import recording
 from coursekit.packets.encapsulation import ENCAPSULATIONS, encapsulate
 from coursekit.packets.layout import dissect
 from coursekit.packets.mtu import inner_mtu, overhead
+from tests.seeds import examples
 from tests.views.markup import offences, read, sanitised
 
 MACS = {"eth_src": "02:00:00:00:00:0a", "eth_dst": "02:00:00:00:00:0b"}
@@ -182,7 +183,7 @@ def test_a_frame_that_ends_before_its_packet() -> None:
         views.mtu(dissect(bytes.fromhex("020000000001020000000002") + b"\x08\x00"))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.binary(max_size=160), st.sampled_from(["ethernet", "raw"]))
 def test_any_bytes(data: bytes, linktype: str) -> None:
     """Any frame is drawn or refused with a sentence, and its parts always add up."""

@@ -15,6 +15,7 @@ from coursekit.packets.fields import Dissection, Field
 from coursekit.packets.layout import dissect
 from coursekit.views.packet import PacketView
 from coursekit.views.packet_data import bit_pattern
+from tests.seeds import examples
 from tests.views.markup import offences, read, sanitised
 
 RAW = {"tunl0", "ipip0"}
@@ -233,7 +234,7 @@ def test_ruler_names_every_field() -> None:
     assert "Source Address192.168.1.10" in texts
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.binary(max_size=300), st.sampled_from(["ethernet", "raw"]))
 def test_any_bytes_can_be_drawn(data: bytes, linktype: str) -> None:
     """Whatever the bytes are, both twins draw them, and the bytes drawn are the frame's."""

@@ -18,6 +18,7 @@ from coursekit.cluster.profiles import tables
 from coursekit.cluster.tables import FdbEntry, HostAddress, Link, Neighbour, Route
 from coursekit.errors import CourseError
 from coursekit.lab.recording import recording, recordings
+from tests.seeds import examples
 from tests.views.markup import offences, read, sanitised
 
 NODE1 = tables(load("chapter"))["node1"]
@@ -80,7 +81,7 @@ def test_bits() -> None:
     assert lines[row].index("00001010") + 22 + 2 == lines[row + 1].index("^")  # bit 23, with two blanks before it
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1), st.integers(0, 32))
 def test_differing_bit(address: int, other: int, length: int) -> None:
     """The number of the first differing bit is right, whatever address and prefix."""
