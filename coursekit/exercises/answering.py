@@ -70,7 +70,7 @@ def check(id: str, answer: Any = ..., /, **named: Any) -> Result:  # noqa: A002
             return _finished(it, Result(it.id, Status.ERROR_IN_YOUR_CELL, [_their_own(error)]), answer)
     judge, facts = _facts(it)
     try:
-        readable = _readable(judge, answer, named)
+        readable = _readable(judge, it.variant, answer, named)
         judged = judge.judge(it.variant, readable)
     except Missing as missing:
         still = f"Still to fill in: {missing}." if str(missing) else "Put your answer in the place of the three dots."
@@ -109,7 +109,7 @@ def show_solution(id: str) -> Panel:  # noqa: A002
         item["shown"] = item.get("shown") or not item.get("solved")
 
     store().change(change)
-    solved = judge.judge(it.variant, _readable(judge, judge.reference(it.variant), {}))
+    solved = judge.judge(it.variant, _readable(judge, it.variant, judge.reference(it.variant), {}))
     text = [_fill(line, {**facts, **_values(solved)}) for line in it.exercise.solution]
     offer = f"Now with other numbers: {_call('again', it)}."
     answer = Code(f"check({it.id!r}, {_typed(judge.reference(it.variant))})")
@@ -127,9 +127,9 @@ def _facts(it: Asked) -> tuple[Judge, Mapping[str, Any]]:
     return judge, {"id": it.id, **judge.facts(it.variant)}
 
 
-def _readable(judge: Judge, answer: Any, named: Mapping[str, Any]) -> Any:
-    if judge.names:
-        return reading.parts(judge.names, answer, named)
+def _readable(judge: Judge, n: int, answer: Any, named: Mapping[str, Any]) -> Any:
+    if names := judge.names(n):
+        return reading.parts(names, answer, named)
     if named:
         if len(named) > 1 or not reading.is_starter(answer):
             raise Unreadable("One value is asked for. Write it after the id, as in check(id, answer).")

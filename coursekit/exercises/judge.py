@@ -14,10 +14,12 @@ from coursekit.views.panel import Part
 class Judge(ABC):
     """One exercise. `n` is the variant, from 1; the same n gives the same numbers everywhere.
 
-    `names` are the values that an exercise asks for; without any it asks for one, unnamed.
+    `names` are the values that it asks for; without any it asks for one, unnamed.
     """
 
-    names: tuple[str, ...] = ()
+    def names(self, n: int) -> tuple[str, ...]:
+        """Return the names of the values that a variant asks for; none, if it asks for one value."""
+        return ()
 
     @abstractmethod
     def facts(self, n: int) -> Mapping[str, Any]:
@@ -55,6 +57,6 @@ def not_yet(codes: tuple[str, ...], otherwise: str, values: Mapping[str, Any]) -
     return Finding(Status.NOT_YET, codes or (otherwise,), values)
 
 
-def correct(code: str = "correct", **values: Any) -> Finding:
+def correct(code: str = "correct", /, **values: Any) -> Finding:
     """Return the finding that a value is right."""
     return Finding(Status.CORRECT, (code,), values)

@@ -1,0 +1,218 @@
+"""Mending a node that has lost rows of its FDB: the learner's rows go into the model, and all pairs of pods ping."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache
+from itertools import permutations
+from typing import Any
+
+from coursekit.cluster.iproute2 import parse_fdb
+from coursekit.cluster.journey import ping
+from coursekit.cluster.network import Network
+from coursekit.cluster.path import Journey
+from coursekit.cluster.tables import FdbEntry
+from coursekit.errors import CourseError
+from coursekit.exercises import reading
+from coursekit.exercises.four_nodes import PODS, TUNNEL, FourNodes, four_nodes
+from coursekit.exercises.judge import Judge, correct, not_yet
+from coursekit.exercises.status import Finding, Judgement, Status, Unreadable
+from coursekit.views.journey import JourneyView
+from coursekit.views.panel import Part
+from coursekit.views.sheet import Sheet
+from coursekit.views.table import TableView
+
+ZERO, BROADCAST = "00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff"
+_CASES = (("node1", ("node4",)), ("node3", ("node4", "node1")), ("node4", ("node2",)), ("node2", ("node4", "node3")))
+_COMMAND = re.compile(r"(?:sudo\s+)?bridge\s+fdb\s+(add|append|replace|change)\s+", re.IGNORECASE)
+_EXAMPLE = "02:00:5e:00:53:01 dev flannel.1 dst 192.0.2.1"
+
+
+class WrongTable(Exception):  # noqa: N818
+    """A line that is right for another table; its text is the id of the belief."""
+
+
+class FdbRow(Judge):
+    """Rows as `bridge fdb` prints them, or as the command that adds them."""
+
+    def facts(self, n: int) -> Mapping[str, Any]:
+        four = four_nodes(n)
+        node, peers = _case(n)
+        return {
+            "node": node, "peers": " and ".join(peers), "peer": peers[0], "count": len(peers),
+            "rows": "one row" if len(peers) == 1 else f"{len(peers)} rows", "own_pod": PODS[node],
+            "gateways": " and ".join(str(four.vtep(peer)) for peer in peers),
+            "answer": self.reference(n),
+        }  # fmt: skip
+
+    def figures(self, n: int) -> tuple[Part, ...]:
+        four, (node, _) = four_nodes(n), _case(n)
+        own = broken(n).host(node).tables
+        nodes = [[name, str(four.address(name)), four.mac(name, "eth0")] for name in PODS]
+        fdb = [row for row in own.fdb if row.dst is not None]
+        return (
+            Sheet(nodes, ("node", "address of eth0", "MAC of eth0"), "The nodes"),
+            TableView([row for row in own.routes if row.dev == TUNNEL], f"ip route on {node}, rows of flannel.1"),
+            TableView(own.neighbours, f"ip neigh show dev flannel.1 on {node}"),
+            TableView(fdb, f"bridge fdb show dev flannel.1 on {node}"),
+        )
+
+    def judge(self, n: int, answer: Any) -> Judgement:
+        four, (node, _) = four_nodes(n), _case(n)
+        try:
+            rows = read(answer)
+        except WrongTable as table:
+            return Judgement((Finding(Status.NOT_YET, (str(table),)),))
+        decoded = " ".join(_decoded(four, row) for row in rows)
+        mended = with_rows(broken(n), node, rows)
+        failing = failures(mended)
+        wrong = [self._wrong(n, row) for row in rows if row.mac != ZERO]
+        codes = list(dict.fromkeys(code for found in wrong for code in found))
+        if not failing:
+            return Judgement(self._cost(n, rows), decoded, (_way(mended, *_pair(n)),))
+        source, target, journey = failing[0]
+        values = {"source": source, "target": target, "reason": _reason(journey),
+                  "direction": "the request" if journey.outcome.kind != "delivered" else "the reply",
+                  "lost": len(failing)}  # fmt: skip
+        still = "half-repair" if len(failing) < len(failures(broken(n))) else "not-delivered"
+        found = tuple(not_yet((code,), still, values) for code in codes[:2]) or (not_yet((), still, values),)
+        return Judgement(found, decoded, (_drawn(journey, source, target),))
+
+    def reference(self, n: int) -> str:
+        four, (node, peers) = four_nodes(n), _case(n)
+        whole = four.network.host(node).tables.fdb
+        return "\n".join(str(row) for peer in peers for row in whole if row.dst == four.address(peer))
+
+    def explanation(self, n: int) -> tuple[Part, ...]:
+        return (_way(with_rows(broken(n), _case(n)[0], read(self.reference(n))), *_pair(n)),)
+
+    def _wrong(self, n: int, row: FdbEntry) -> list[str]:
+        """Return the beliefs that a row's device, MAC and address show; none for a row of the whole network."""
+        four, (node, peers) = four_nodes(n), _case(n)
+        whole = four.network.host(node).tables.fdb
+        if any((row.mac, row.dev, row.dst) == (right.mac, right.dev, right.dst) for right in whole):
+            return []
+        if row.dev != TUNNEL:
+            return ["wrong-device"]
+        vteps = {four.mac(other, TUNNEL): other for other in PODS}
+        macs = {
+            "node-mac": [four.mac(other, "eth0") for other in PODS], "broadcast": [BROADCAST],
+            "pod-mac": [four.mac(pod, "eth0") for pod in PODS.values()], "own-mac": [four.mac(node, TUNNEL)],
+            "bridge-mac": [four.mac(other, "cni0") for other in PODS],
+        }  # fmt: skip
+        outer = {
+            "overlay-outside": [four.vtep(other) for other in PODS],
+            "pod-outside": [four.pod(other) for other in PODS],
+            "own-node": [four.address(node)], "router-outside": [four.cluster.segments[0].gateway],
+        }
+        found = [code for code, known in macs.items() if row.mac in known]
+        if row.dst is None:
+            return [*found, "no-destination"]
+        found += [code for code, known in outer.items() if row.dst in known]
+        nodes = {four.address(other): other for other in PODS if other != node}
+        if not found and row.dst in nodes and vteps.get(row.mac) not in (None, nodes[row.dst]):
+            found.append("other-node")
+        return found
+
+    def _cost(self, n: int, rows: Iterable[FdbEntry]) -> tuple[Finding, ...]:
+        """Return that all pairs reach each other, and what the rows do beyond that."""
+        four, (node, peers) = four_nodes(n), _case(n)
+        listed = list(rows)
+        zero = next((row for row in listed if row.mac == ZERO), None)
+        if zero is not None:
+            return (Finding(Status.WORKS_BUT, ("all-zero",), {"dst": zero.dst}),)
+        needed = {four.mac(peer, TUNNEL) for peer in peers}
+        known = {row.mac for row in broken(n).host(node).tables.fdb}
+        more = [row for row in listed if row.mac not in needed | known]
+        if more:
+            return (Finding(Status.WORKS_BUT, ("superfluous",), {"row": more[0]}),)
+        return (correct(),)
+
+
+def _case(n: int) -> tuple[str, tuple[str, ...]]:
+    return _CASES[(n - 1) % len(_CASES)]
+
+
+@cache
+def broken(n: int) -> Network:
+    """Return the network of a variant: a node has lost its FDB rows for its peers."""
+    four, (node, peers) = four_nodes(n), _case(n)
+    gone = {four.address(peer) for peer in peers}
+    rows = four.network.host(node).tables.fdb
+    return four.network.change(node, {"fdb": tuple(row for row in rows if row.dst not in gone)})
+
+
+def with_rows(network: Network, node: str, rows: Iterable[FdbEntry]) -> Network:
+    """Return the network with rows added on a node; a row takes the place of one for the same MAC."""
+    new = {(row.mac, row.dev): row for row in rows}
+    kept = [row for row in network.host(node).tables.fdb if (row.mac, row.dev) not in new]
+    return network.change(node, {"fdb": (*kept, *new.values())})
+
+
+def failures(network: Network) -> list[tuple[str, str, Journey]]:
+    """Return every pair of pods whose ping is not answered, in either direction, with its journey."""
+    found = []
+    for source, target in permutations(PODS.values(), 2):
+        journey = ping(network, source, target)
+        if journey.outcome.kind != "delivered" or journey.reply is None or journey.reply.outcome.kind != "delivered":
+            found.append((source, target, journey))
+    return found
+
+
+def read(answer: Any) -> tuple[FdbEntry, ...]:
+    """Return the rows that were typed. WrongTable for another table's line, Unreadable for what is none."""
+    if isinstance(answer, FdbEntry):
+        answer = [answer]
+    if isinstance(answer, list | tuple) and answer and all(isinstance(row, FdbEntry) for row in answer):
+        return tuple(answer)
+    lines = [line.strip() for line in reading.text(answer, _EXAMPLE).splitlines() if line.strip()]
+    return tuple(_row(line) for line in lines)
+
+
+def _row(line: str) -> FdbEntry:
+    words = _COMMAND.sub("", line.lstrip("$# ")).strip()
+    if re.match(r"(?:sudo\s+)?ip\s+(-\d\s+)?n\w*\s", words) or " lladdr " in f" {words} ":
+        raise WrongTable("neighbour-row")
+    if re.match(r"(?:sudo\s+)?ip\s+(-\d\s+)?r\w*\s", words) or " via " in f" {words} ":
+        raise WrongTable("route-row")
+    if re.match(r"(?:sudo\s+)?bridge\s+fdb\s+del", words):
+        raise Unreadable(f"A row is missing, so one has to be added. Write it as in {_EXAMPLE!r}.")
+    first, _, rest = words.partition(" ")
+    if re.fullmatch(r"[\d.]+(/\d+)?", first):
+        raise WrongTable("asks-for-an-address")
+    try:
+        row = parse_fdb(f"{reading.mac(first)} {rest}")[0]
+    except CourseError as error:
+        raise Unreadable(str(error)) from None
+    unknown = row.extra.get("words")
+    if unknown:
+        raise Unreadable(f"{unknown[0][1].strip()!r} is no word of a row. Write it as `bridge fdb` prints it, as in "
+                         f"{_EXAMPLE!r}.")  # fmt: skip
+    return row if row.dev else FdbEntry(row.mac, TUNNEL, row.dst, flags=row.flags, state=row.state)
+
+
+def _decoded(four: FourNodes, row: FdbEntry) -> str:
+    to = f"in an envelope to {row.dst}, {four.owner(row.dst)}" if row.dst is not None else "without an envelope"  # type: ignore[arg-type]
+    return f"Your row says: a frame for {row.mac}, {four.owner(row.mac)}, leaves {row.dev} {to}."
+
+
+def _reason(journey: Journey) -> str:
+    dead = journey.reply if journey.outcome.kind == "delivered" and journey.reply else journey
+    return dead.outcome.reason
+
+
+def _drawn(journey: Journey, source: str, target: str) -> JourneyView:
+    """Return the journey to the place where it dies: the reply's, if the request arrives."""
+    if journey.outcome.kind == "delivered" and journey.reply is not None:
+        return JourneyView(journey.reply, f"computed with your row: the reply of {target} to {source}")
+    return JourneyView(journey, f"computed with your row: the ping from {source} to {target}")
+
+
+def _pair(n: int) -> tuple[str, str]:
+    node, peers = _case(n)
+    return PODS[node], PODS[peers[0]]
+
+
+def _way(network: Network, source: str, target: str) -> JourneyView:
+    return JourneyView(ping(network, source, target), f"computed with your row: the ping from {source} to {target}")
