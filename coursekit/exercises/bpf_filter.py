@@ -101,10 +101,10 @@ class BpfFilter(Judge):
         other = 4789 + 8472 - port
         return {
             "first-ip-header": (f"ip[16:4] = {here}", f"ip[12:4] = {here}", f"ether[30:4] = {here}"),
-            "looks-inside": (f"host {target}", f"dst host {target}", f"udp and host {target}", f"icmp and host {target}",
+            "looks-inside": (f"host {target}", f"dst host {target}", f"icmp and dst host {target}", f"src host 10.244.0.5 and dst host {target}", f"ip dst {target} and icmp", f"udp and host {target}", f"icmp and host {target}",
                              f"udp port {port} and host {target}", f"udp port {port} and dst host {target}",
                              f"net {block}", f"dst net {block}", f"udp port {port} and net {block}",
-                             f"host {target} or host 10.244.0.5", f"src host 10.244.0.5 and dst host {target}"),
+                             f"host {target} or host 10.244.0.5"),
             "near-enough": (f"udp port {port}", f"udp dst port {port}", "udp", f"port {port}", f"udp[2:2] = {port}"),
             "node-is-enough": (f"udp port {port} and dst host {there}", f"dst host {there}", f"host {there}",
                                f"udp port {port} and host {there}", f"udp and dst host {there}"),
@@ -112,7 +112,7 @@ class BpfFilter(Judge):
                                        f"ether[76:4] = {here}"),
             "both-directions": (f"udp[42:4] = {here} or udp[46:4] = {here}",
                                 f"udp port {port} and (udp[42:4] = {here} or udp[46:4] = {here})"),
-            "icmp-outside": ("icmp", "icmp[0] == 8"),
+            "icmp-outside": ("icmp", "icmp[0] == 8", "tcp", "icmp or tcp"),
             "wrong-port": (f"udp port {other}", f"udp port {other} and udp[46:4] = {here}"),
             "one-pair-only": (f"udp[42:4] = 0x0af40005 and udp[46:4] = {here}",),
         }  # fmt: skip

@@ -97,7 +97,7 @@ def _chapters() -> tuple[dict[str, Prediction], dict[str, Exercise]]:
             predictions[key] = _prediction(key, item)
         for key, item in data.get("exercise", {}).items():
             exercises[key] = _exercise(key, item)
-    return predictions, exercises
+    return dict(sorted(predictions.items())), dict(sorted(exercises.items()))
 
 
 def _prediction(key: str, item: Mapping[str, Any]) -> Prediction:

@@ -114,18 +114,19 @@ class Chain(Judge):
                 "node-as-gateway": four.address(_TO), "pod-as-gateway": four.pod(_TO),
                 "bridge-as-gateway": four.vtep(_TO) + 1, "default-gateway": IPv4Address("192.168.1.1"),
                 "pods-own-gateway": four.vtep(_FROM) + 1, "own-vtep": four.vtep(_FROM),
-                **{f"gateway-of-{node}": four.vtep(node) for node in others},
+                "other-node": tuple(four.vtep(node) for node in others),
             },
             "mac": {
-                "node-mac": four.mac(_TO, "eth0"), "pod-mac": four.mac(_POD, "eth0"), "stale-mac": _stale(n).mac,
+                "node-mac": tuple(four.mac(node, "eth0") for node in (_TO, _FROM, *others)),
+                "pod-mac": tuple(four.mac(pod, "eth0") for pod in (_POD, "podA")), "stale-mac": _stale(n).mac,
                 "own-mac": four.mac(_FROM, TUNNEL), "broadcast": "ff:ff:ff:ff:ff:ff",
                 "bridge-mac": four.mac(_TO, "cni0"), "first-hop-mac": four.mac(_FROM, "cni0"),
-                **{f"mac-of-{node}": four.mac(node, TUNNEL) for node in others},
+                "other-node": tuple(four.mac(node, TUNNEL) for node in others),
             },
             "outer": {
                 "gateway-outside": four.vtep(_TO), "pod-outside": four.pod(_TO), "stale-outer": _stale(n).dst,
                 "router-outside": IPv4Address("192.168.1.1"), "own-address": four.address(_FROM),
-                **{f"outer-of-{node}": four.address(node) for node in others},
+                "other-node": tuple(four.address(node) for node in others),
             },
         }
 

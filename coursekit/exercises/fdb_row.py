@@ -43,7 +43,17 @@ class FdbRow(Judge):
             "node": node, "peers": " and ".join(peers), "peer": peers[0], "count": len(peers),
             "rows": "one row" if len(peers) == 1 else f"{len(peers)} rows", "own_pod": PODS[node],
             "gateways": " and ".join(str(four.vtep(peer)) for peer in peers),
-            "answer": self.reference(n),
+            "answer": self.reference(n), **self._numbers(four, node, peers[0]),
+        }  # fmt: skip
+
+    @staticmethod
+    def _numbers(four: FourNodes, node: str, peer: str) -> Mapping[str, Any]:
+        other = next(name for name in PODS if name not in (node, peer))
+        return {
+            "mac": four.mac(peer, TUNNEL), "address": four.address(peer), "gateway": four.vtep(peer),
+            "node_mac": four.mac(peer, "eth0"), "pod_mac": four.mac(PODS[peer], "eth0"), "pod_address": four.pod(peer),
+            "other_address": four.address(other), "own_mac": four.mac(node, TUNNEL), "own_address": four.address(node),
+            "block": four.cluster.node(peer).blocks[0],
         }  # fmt: skip
 
     def figures(self, n: int) -> tuple[Part, ...]:

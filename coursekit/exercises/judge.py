@@ -48,8 +48,14 @@ def draw(exercise: str, n: int) -> random.Random:
 
 
 def beliefs_of(value: Hashable, rivals: Mapping[str, Hashable], right: Hashable) -> tuple[str, ...]:
-    """Return the beliefs whose value this is, the likeliest first, two at most; none for the right value."""
-    return () if value == right else tuple(code for code, rival in rivals.items() if rival == value)[:2]
+    """Return the beliefs whose value this is, the likeliest first, two at most; none for the right value.
+
+    A belief that gives several values has them in a tuple.
+    """
+    if value == right:
+        return ()
+    fitting = (code for code, rival in rivals.items() if value in (rival if isinstance(rival, tuple) else (rival,)))
+    return tuple(fitting)[:2]
 
 
 def not_yet(codes: tuple[str, ...], otherwise: str, values: Mapping[str, Any]) -> Finding:
