@@ -113,7 +113,8 @@ def show_solution(id: str) -> Panel:  # noqa: A002
     text = [_fill(line, {**facts, **_values(solved)}) for line in it.exercise.solution]
     offer = f"Now with other numbers: {_call('again', it)}."
     answer = Code(f"check({it.id!r}, {_typed(judge.reference(it.variant))})")
-    return Panel(f"Solution of {it.id}", [*text, answer, *judge.explanation(it.variant), offer, *store().take_notices()])
+    shown = [*judge.explanation(it.variant), offer, *store().take_notices()]
+    return Panel(f"Solution of {it.id}", [*text, answer, *shown])
 
 
 def again(id: str) -> Panel:  # noqa: A002

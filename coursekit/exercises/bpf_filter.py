@@ -16,7 +16,7 @@ from coursekit.cluster.journey import ping
 from coursekit.cluster.network import network
 from coursekit.errors import CourseError
 from coursekit.exercises import reading
-from coursekit.exercises.four_nodes import TUNNEL, four_nodes
+from coursekit.exercises.four_nodes import TUNNEL, four_nodes, spoken
 from coursekit.exercises.judge import Judge, correct, draw, not_yet
 from coursekit.exercises.status import Finding, Judgement, Status, Unreadable
 from coursekit.lab.recording import recording
@@ -29,12 +29,16 @@ from coursekit.views.sheet import Sheet
 POINT = "node1:eth0"
 INNER_DST, UDP_AT, IP_AT = 80, 34, 14  # bytes: Ethernet 14, IPv4 20, UDP 8, VXLAN 8, Ethernet 14, and 16 into IPv4
 _BASE = {"ether": 0, "link": 0, "ip": IP_AT, "udp": UDP_AT, "tcp": UDP_AT}
-_ACCESS = re.compile(r"\b(ether|link|ip|udp|tcp)\s*\[\s*(\d+)\s*(?::\s*([124])\s*)?\]\s*(?:&\s*\w+\s*)?==?\s*(0x[0-9a-f]+|\d+)", re.I)
+_ACCESS = re.compile(
+    r"\b(ether|link|ip|udp|tcp)\s*\[\s*(\d+)\s*(?::\s*([124])\s*)?\]\s*(?:&\s*\w+\s*)?==?\s*(0x[0-9a-f]+|\d+)", re.I
+)
 _CASES = (("flannel-vxlan", "podB"), ("calico-vxlan", "podD"), ("flannel-vxlan", "podC"), ("calico-vxlan", "podB"))
 _OFFSETS = {  # how far from the right byte, and what was left out or counted twice on the way
-    -14: ("forgot-inner-ethernet",), -8: ("forgot-udp-header", "forgot-vxlan-header"), -4: ("source-not-destination",),
+    -14: ("forgot-inner-ethernet",), -8: ("forgot-udp-header", "forgot-vxlan-header"),
+    -4: ("source-not-destination",),
     -16: ("forgot-both-headers",), -20: ("forgot-outer-ip",), -28: ("forgot-outer-ip",), -30: ("inner-header-alone",),
-    14: ("counted-from-the-frame",), 34: ("counted-from-the-frame",), 20: ("counted-from-ip",), 1: ("counted-from-one",),
+    14: ("counted-from-the-frame",), 34: ("counted-from-the-frame",),
+    20: ("counted-from-ip",), 1: ("counted-from-one",),
     -1: ("counted-from-zero-twice",), -22: ("forgot-inner-ethernet", "forgot-udp-header"),
 }  # fmt: skip
 
@@ -43,19 +47,22 @@ class BpfFilter(Judge):
     """The frames that a filter must pass are those whose inner destination, as dissected, is the pod."""
 
     def facts(self, n: int) -> Mapping[str, Any]:
+        """Return the pod, its node, and the port."""
         profile, pod = _case(n)
         target = _target(n)
         encap = ENCAPSULATIONS[profile]
         return {
-            "pod": pod, "target": target, "port": encap.port, "hex": f"0x{target.packed.hex()}", "profile": profile,
-            "node_ip": four_nodes(n).address(_node(n)), "node": _node(n), "answer": self.reference(n),
-            "Pod": f"Pod {pod[-1]}",
+            "target": target, "port": encap.port, "hex": f"0x{target.packed.hex()}", "profile": profile,
+            "node_ip": four_nodes(n).address(_node(n)), "node": spoken(_node(n)), "answer": self.reference(n),
+            "Pod": spoken(pod),
         }
 
     def figures(self, n: int) -> tuple[Part, ...]:
+        """Return the command that the filter is for."""
         return (Code(f"tcpdump -i eth0 -n 'YOUR FILTER'      on node1, under {_case(n)[0]}"),)
 
     def judge(self, n: int, answer: Any) -> Judgement:
+        """Run a filter over all captures, and compare what passes with what should."""
         bpf = reading.text(answer, "udp port 53").strip("'")
         bpf = re.sub(r"^(sudo\s+)?tcpdump\s+(-\w+\s+(eth0\s+)?)*", "", bpf).strip("'\" ")
         sets, target = captures(n), _target(n)
@@ -87,9 +94,12 @@ class BpfFilter(Judge):
         return Judgement((not_yet(codes, otherwise, values),), decoded, (table,))
 
     def reference(self, n: int) -> str:
-        return f"udp port {ENCAPSULATIONS[_case(n)[0]].port} and udp[{INNER_DST - UDP_AT}:4] = 0x{_target(n).packed.hex()}"
+        """Return a filter that asks for the port and the inner destination."""
+        port = ENCAPSULATIONS[_case(n)[0]].port
+        return f"udp port {port} and udp[{INNER_DST - UDP_AT}:4] = 0x{_target(n).packed.hex()}"
 
     def explanation(self, n: int) -> tuple[Part, ...]:
+        """Return what the reference passes."""
         solved = self.judge(n, self.reference(n))
         return solved.evidence
 
@@ -101,7 +111,8 @@ class BpfFilter(Judge):
         other = 4789 + 8472 - port
         return {
             "first-ip-header": (f"ip[16:4] = {here}", f"ip[12:4] = {here}", f"ether[30:4] = {here}"),
-            "looks-inside": (f"host {target}", f"dst host {target}", f"icmp and dst host {target}", f"src host 10.244.0.5 and dst host {target}", f"ip dst {target} and icmp", f"udp and host {target}", f"icmp and host {target}",
+            "looks-inside": (f"host {target}", f"dst host {target}", f"icmp and dst host {target}",
+                             f"src host 10.244.0.5 and dst host {target}", f"udp and host {target}",
                              f"udp port {port} and host {target}", f"udp port {port} and dst host {target}",
                              f"net {block}", f"dst net {block}", f"udp port {port} and net {block}",
                              f"host {target} or host 10.244.0.5"),
@@ -121,8 +132,9 @@ class BpfFilter(Judge):
         """Return the belief whose filter passes the very same frames; of those that pass none, by what it asks for."""
         if not any(passed.values()):
             other = 4789 + 8472 - ENCAPSULATIONS[_case(n)[0]].port
-            return ("wrong-port",) if re.search(rf"\bport {other}\b", bpf) else (
-                ("looks-inside",) if re.search(r"\b(host|net)\b", bpf) and "[" not in bpf else ())
+            if re.search(rf"\bport {other}\b", bpf):
+                return ("wrong-port",)
+            return ("looks-inside",) if re.search(r"\b(host|net|dst|src)\b", bpf) and "[" not in bpf else ()
         fitting = [code for code, found in _signatures(n).items() if dict(passed) in found]
         if {"looks-inside", "first-ip-header"} <= set(fitting):
             return ("first-ip-header",) if "[" in bpf else ("looks-inside",)
@@ -133,9 +145,12 @@ class BpfFilter(Judge):
 def _signatures(n: int) -> Mapping[str, list[dict[str, set[int]]]]:
     """Return which frames each belief's filters pass; those that pass none tell nothing."""
     sets = captures(n)
-    found = {code: [{name: {f.number for f in capture.filter(bpf)} for name, capture in sets.items()} for bpf in filters]
-             for code, filters in BpfFilter().rivals(n).items()}  # fmt: skip
-    return {code: [one for one in listed if any(one.values())] for code, listed in found.items()}
+
+    def passed(bpf: str) -> dict[str, set[int]]:
+        return {name: {frame.number for frame in capture.filter(bpf)} for name, capture in sets.items()}
+
+    return {code: [found for found in map(passed, filters) if any(found.values())]
+            for code, filters in BpfFilter().rivals(n).items()}  # fmt: skip
 
 
 def _case(n: int) -> tuple[str, str]:
@@ -191,9 +206,8 @@ def _built(n: int) -> list[bytes]:
     """Return frames made to tell filters apart; those without an envelope come first."""
     four, target, encap = four_nodes(n), _target(n), ENCAPSULATIONS[_case(n)[0]]
     one, other = four.address("node1"), four.address(_node(n))
-    macs = {"eth_src": four.mac("node1", "eth0"), "eth_dst": four.mac(_node(n), "eth0")}
+    macs: dict[str, Any] = {"eth_src": four.mac("node1", "eth0"), "eth_dst": four.mac(_node(n), "eth0")}
     native = ENCAPSULATIONS["native"]
-    plain: list[bytes] = []
     filler = bytes(INNER_DST - IP_AT - 20 - 20)
     segment = TCP(sport=40001, dport=443, seq=1, ack=1, flags="PA", window=500) / Raw(filler + target.packed + bytes(9))
     bodies = [
@@ -203,8 +217,7 @@ def _built(n: int) -> list[bytes]:
         _ip(target, "10.244.0.5", ICMP(type=0, id=1, seq=1) / Raw(bytes(56)), 1),
         _ip("10.244.0.5", target, UDP(sport=4000, dport=53) / Raw(bytes(30)), 17),
     ]
-    for body in bodies:
-        plain.append(encapsulate(body, native, src=one, dst=other, ip_id=1, **macs))
+    plain = [encapsulate(body, native, src=one, dst=other, ip_id=1, **macs) for body in bodies]
     near = int(target)
     inner = [
         _ip("10.244.0.9", target, TCP(sport=40002, dport=80, flags="S"), 6),  # another pod of Node 1
@@ -214,7 +227,7 @@ def _built(n: int) -> list[bytes]:
         _ip("10.244.0.5", ip_address(near ^ 0x2000), ICMP(type=8, id=2, seq=1) / Raw(bytes(56)), 1),  # same last byte
         _ip("10.244.0.5", ip_address(near ^ 0x40), TCP(sport=40003, dport=80, flags="PA") / Raw(target.packed * 20), 6),
     ]
-    vteps = {"inner_eth_src": four.mac("node1", TUNNEL), "inner_eth_dst": four.mac(_node(n), TUNNEL)}
+    vteps: dict[str, Any] = {"inner_eth_src": four.mac("node1", TUNNEL), "inner_eth_dst": four.mac(_node(n), TUNNEL)}
     rng = draw("bpf", n)
     wrapped = [encapsulate(packet, encap, src=one, dst=other, ip_id=rng.randrange(1 << 16), **macs, **vteps)
                for packet in inner]  # fmt: skip

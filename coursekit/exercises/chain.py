@@ -61,9 +61,11 @@ class Chain(Judge):
     """Three values, each from the row that answered the look-up when the model sent the packet."""
 
     def names(self, n: int) -> tuple[str, ...]:
+        """Return gateway, mac and outer."""
         return tuple(_PARTS)
 
     def facts(self, n: int) -> Mapping[str, Any]:
+        """Return the right values, and those that tempt."""
         four = four_nodes(n)
         node_mac, pod_mac = four.mac(_TO, "eth0"), four.mac(_POD, "eth0")
         return {
@@ -73,6 +75,7 @@ class Chain(Judge):
         }
 
     def figures(self, n: int) -> tuple[Part, ...]:
+        """Return Node 1's three tables."""
         own = _network(n).host(_FROM).tables
         fdb = [row for row in own.fdb if row.dst is not None]
         return (
@@ -81,8 +84,9 @@ class Chain(Judge):
         )
 
     def judge(self, n: int, answer: Any) -> Judgement:
+        """Judge three addresses, each by the row that the model used."""
         four, right = four_nodes(n), self._right(n)
-        given = {"gateway": reading.address(answer["gateway"]), "mac": reading.mac(answer["mac"]),
+        given: dict[str, Any] = {"gateway": reading.address(answer["gateway"]), "mac": reading.mac(answer["mac"]),
                  "outer": reading.address(answer["outer"])}  # fmt: skip
         decoded = "; ".join(f"{name} {value} is {four.owner(value)}" for name, value in given.items()) + "."
         findings = []
@@ -91,13 +95,16 @@ class Chain(Judge):
             if value == right[name]:
                 findings.append(correct(f"{name}-right", **values))
             else:
-                findings.append(not_yet(beliefs_of(value, self._rivals(four, n)[name], right[name]), f"{name}-other", values))
+                codes = beliefs_of(value, self._rivals(four, n)[name], right[name])
+                findings.append(not_yet(codes, f"{name}-other", values))
         return Judgement(tuple(findings), decoded, self._evidence(n, given, right))
 
     def reference(self, n: int) -> Mapping[str, str]:
+        """Return what the rows say."""
         return {name: str(value) for name, value in self._right(n).items()}
 
     def explanation(self, n: int) -> tuple[Part, ...]:
+        """Return the whole chain."""
         return (LookupChain(_journey(n), f"computed: what node1 looks up for {four_nodes(n).pod(_TO)}"),)
 
     @staticmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -12,14 +12,13 @@ from coursekit.exercises.judge import Judge, correct, draw, not_yet
 from coursekit.exercises.status import Judgement
 from coursekit.lab.recording import recording
 from coursekit.packets.checksum import CORRECT, OFFLOADED, fold, words
-from coursekit.packets.fields import Dissection, Layer
 from coursekit.packets.layout import dissect
-from coursekit.views.packet import PacketView
-from coursekit.views.panel import Part
+from coursekit.views.panel import Code, Part
 from coursekit.views.sheet import Sheet
 
 GOOD, LEFT, BAD = "good", "offloaded", "bad"
 _NAMES = ("a", "b", "c")
+_INNER = 64  # where the inner IPv4 header begins: Ethernet 14, IPv4 20, UDP 8, VXLAN 8, Ethernet 14
 _MEANS = {
     GOOD: ("right", "ok", "correct", "fine", "valid", "true", "good checksum", "yes"),
     LEFT: ("offload", "left to the nic", "nic", "card", "left to the card", "seed", "pseudo header", "partial",
@@ -56,7 +55,8 @@ def _case(frame: bytes) -> Case:
     without = segment[:16] + b"\0\0" + segment[18:]
     verdict = tcp["checksum"].verdict
     means = GOOD if verdict == CORRECT else LEFT if verdict == OFFLOADED else BAD
-    return Case(frame, int.from_bytes(segment[16:18], "big"), fold(pseudo), 0xFFFF - fold(words(without) + pseudo), means)
+    due = 0xFFFF - fold(words(without) + pseudo)
+    return Case(frame, int.from_bytes(segment[16:18], "big"), fold(pseudo), due, means)
 
 
 @cache
@@ -78,23 +78,26 @@ class ChecksumVerdict(Judge):
     """One word for each of three frames."""
 
     def names(self, n: int) -> tuple[str, ...]:
+        """Return the three frames' letters."""
         return _NAMES
 
     def facts(self, n: int) -> Mapping[str, Any]:
+        """Return the sums, and which frame is which."""
         facts: dict[str, Any] = {}
         for name, case in zip(_NAMES, cases(n), strict=True):
             facts |= {f"stands_{name}": f"0x{case.stands:04x}", f"verdict_{name}": case.verdict, case.verdict: name}
         return facts
 
     def figures(self, n: int) -> tuple[Part, ...]:
+        """Return the packets inside, and the sums."""
         rows = [[name, f"0x{c.stands:04x}", f"0x{c.pseudo:04x}", f"0x{c.due:04x}"]
                 for name, c in zip(_NAMES, cases(n), strict=True)]  # fmt: skip
         sums = Sheet(rows, ("frame", "stands in the segment", "pseudo-header alone sums to", "the whole segment needs"),
                      "Checksums of the inner TCP segments")  # fmt: skip
-        drawn = (PacketView(_without_verdicts(c.frame), f"Frame {name}") for name, c in zip(_NAMES, cases(n), strict=True))
-        return (sums, *drawn)
+        return (*(_dump(name, case.frame) for name, case in zip(_NAMES, cases(n), strict=True)), sums)
 
     def judge(self, n: int, answer: Any) -> Judgement:
+        """Judge a word for each frame against the dissector's verdict."""
         findings, said = [], []
         for name, case in zip(_NAMES, cases(n), strict=True):
             word = reading.word(answer[name], _MEANS)
@@ -108,19 +111,20 @@ class ChecksumVerdict(Judge):
         return Judgement(tuple(findings), f"You say: {', '.join(said)}.")
 
     def reference(self, n: int) -> Mapping[str, str]:
+        """Return the verdicts."""
         return {name: case.verdict for name, case in zip(_NAMES, cases(n), strict=True)}
 
     def explanation(self, n: int) -> tuple[Part, ...]:
+        """Return the verdicts in the dissector's words."""
         rows = [[name, dissect(case.frame, ports={8472: "vxlan"}).layer("tcp")["checksum"].verdict]
                 for name, case in zip(_NAMES, cases(n), strict=True)]  # fmt: skip
         return (Sheet(rows, ("frame", "the dissector's verdict")),)
 
 
-def _without_verdicts(frame: bytes) -> Dissection:
-    """Return the dissection as somebody sees it who has not summed up yet."""
+def _dump(name: str, frame: bytes) -> Code:
+    """Return the inner packet as `tcpdump -x` prints it: a dissection would tell the verdict."""
     taken = dissect(frame, ports={8472: "vxlan"})
-    return replace(taken, layers=tuple(_silent(layer) for layer in taken.layers))
-
-
-def _silent(layer: Layer) -> Layer:
-    return replace(layer, fields=tuple(replace(field, verdict="") for field in layer.fields))
+    ip, tcp, inside = taken.layer("ip", 1), taken.layer("tcp"), frame[_INNER:]
+    ends = f"{ip['src'].value}.{tcp['srcport'].raw} > {ip['dst'].value}.{tcp['dstport'].raw}"
+    rows = (f"    0x{at:04x}:  {inside[at : at + 16].hex(' ', 2)}" for at in range(0, min(len(inside), 64), 16))
+    return Code("\n".join([f"{name}: IP {ends}: TCP, checksum at bytes 36 and 37", *rows]))

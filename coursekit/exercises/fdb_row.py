@@ -15,7 +15,7 @@ from coursekit.cluster.path import Journey
 from coursekit.cluster.tables import FdbEntry
 from coursekit.errors import CourseError
 from coursekit.exercises import reading
-from coursekit.exercises.four_nodes import PODS, TUNNEL, FourNodes, four_nodes
+from coursekit.exercises.four_nodes import PODS, TUNNEL, FourNodes, four_nodes, spoken
 from coursekit.exercises.judge import Judge, correct, not_yet
 from coursekit.exercises.status import Finding, Judgement, Status, Unreadable
 from coursekit.views.journey import JourneyView
@@ -37,11 +37,12 @@ class FdbRow(Judge):
     """Rows as `bridge fdb` prints them, or as the command that adds them."""
 
     def facts(self, n: int) -> Mapping[str, Any]:
+        """Return who has lost which rows, and the numbers that rows could be made of."""
         four = four_nodes(n)
         node, peers = _case(n)
         return {
-            "node": node, "peers": " and ".join(peers), "peer": peers[0], "count": len(peers),
-            "rows": "one row" if len(peers) == 1 else f"{len(peers)} rows", "own_pod": PODS[node],
+            "node": spoken(node), "peers": " and ".join(map(spoken, peers)),
+            "rows": "one row" if len(peers) == 1 else f"{len(peers)} rows",
             "gateways": " and ".join(str(four.vtep(peer)) for peer in peers),
             "answer": self.reference(n), **self._numbers(four, node, peers[0]),
         }  # fmt: skip
@@ -57,6 +58,7 @@ class FdbRow(Judge):
         }  # fmt: skip
 
     def figures(self, n: int) -> tuple[Part, ...]:
+        """Return the node's tables and the list of nodes."""
         four, (node, _) = four_nodes(n), _case(n)
         own = broken(n).host(node).tables
         nodes = [[name, str(four.address(name)), four.mac(name, "eth0")] for name in PODS]
@@ -69,37 +71,41 @@ class FdbRow(Judge):
         )
 
     def judge(self, n: int, answer: Any) -> Judgement:
+        """Put the rows into the model, and let every pod ping every other."""
         four, (node, _) = four_nodes(n), _case(n)
         try:
             rows = read(answer)
         except WrongTable as table:
-            return Judgement((Finding(Status.NOT_YET, (str(table),)),))
+            lost = _lost(n)[0]
+            found = Finding(Status.NOT_YET, (str(table),), {"reason": _reason(lost[0])})
+            return Judgement((found,), "", (_drawn(*lost),))
         decoded = " ".join(_decoded(four, row) for row in rows)
         mended = with_rows(broken(n), node, rows)
-        failing = failures(mended)
+        failing = failures(mended, node)
         wrong = [self._wrong(n, row) for row in rows if row.mac != ZERO]
         codes = list(dict.fromkeys(code for found in wrong for code in found))
         if not failing:
             return Judgement(self._cost(n, rows), decoded, (_way(mended, *_pair(n)),))
-        source, target, journey = failing[0]
+        journey, source, target = failing[0]
         values = {"source": source, "target": target, "reason": _reason(journey),
-                  "direction": "the request" if journey.outcome.kind != "delivered" else "the reply",
-                  "lost": len(failing)}  # fmt: skip
-        still = "half-repair" if len(failing) < len(failures(broken(n))) else "not-delivered"
-        found = tuple(not_yet((code,), still, values) for code in codes[:2]) or (not_yet((), still, values),)
-        return Judgement(found, decoded, (_drawn(journey, source, target),))
+                  "direction": "the request" if journey.outcome.kind != "delivered" else "the reply"}  # fmt: skip
+        still = "half-repair" if len(failing) < len(_lost(n)) else "not-delivered"
+        findings = tuple(not_yet((code,), still, values) for code in codes[:2]) or (not_yet((), still, values),)
+        return Judgement(findings, decoded, (_drawn(journey, source, target),))
 
     def reference(self, n: int) -> str:
+        """Return the rows that were taken away."""
         four, (node, peers) = four_nodes(n), _case(n)
         whole = four.network.host(node).tables.fdb
         return "\n".join(str(row) for peer in peers for row in whole if row.dst == four.address(peer))
 
     def explanation(self, n: int) -> tuple[Part, ...]:
+        """Return the journey of a ping, mended."""
         return (_way(with_rows(broken(n), _case(n)[0], read(self.reference(n))), *_pair(n)),)
 
     def _wrong(self, n: int, row: FdbEntry) -> list[str]:
         """Return the beliefs that a row's device, MAC and address show; none for a row of the whole network."""
-        four, (node, peers) = four_nodes(n), _case(n)
+        four, (node, _) = four_nodes(n), _case(n)
         whole = four.network.host(node).tables.fdb
         if any((row.mac, row.dev, row.dst) == (right.mac, right.dev, right.dst) for right in whole):
             return []
@@ -111,7 +117,7 @@ class FdbRow(Judge):
             "pod-mac": [four.mac(pod, "eth0") for pod in PODS.values()], "own-mac": [four.mac(node, TUNNEL)],
             "bridge-mac": [four.mac(other, "cni0") for other in PODS],
         }  # fmt: skip
-        outer = {
+        outer: dict[str, list[Any]] = {
             "overlay-outside": [four.vtep(other) for other in PODS],
             "pod-outside": [four.pod(other) for other in PODS],
             "own-node": [four.address(node)], "router-outside": [four.cluster.segments[0].gateway],
@@ -120,7 +126,7 @@ class FdbRow(Judge):
         if row.dst is None:
             return [*found, "no-destination"]
         found += [code for code, known in outer.items() if row.dst in known]
-        nodes = {four.address(other): other for other in PODS if other != node}
+        nodes: dict[Any, str] = {four.address(other): other for other in PODS if other != node}
         if not found and row.dst in nodes and vteps.get(row.mac) not in (None, nodes[row.dst]):
             found.append("other-node")
         return found
@@ -160,14 +166,20 @@ def with_rows(network: Network, node: str, rows: Iterable[FdbEntry]) -> Network:
     return network.change(node, {"fdb": (*kept, *new.values())})
 
 
-def failures(network: Network) -> list[tuple[str, str, Journey]]:
-    """Return every pair of pods whose ping is not answered, in either direction, with its journey."""
+def failures(network: Network, first: str) -> list[tuple[Journey, str, str]]:
+    """Return the journey of each ping from pod to pod that is not answered; of those that a node's pod sends first."""
     found = []
     for source, target in permutations(PODS.values(), 2):
         journey = ping(network, source, target)
         if journey.outcome.kind != "delivered" or journey.reply is None or journey.reply.outcome.kind != "delivered":
-            found.append((source, target, journey))
-    return found
+            found.append((journey, source, target))
+    return sorted(found, key=lambda lost: lost[1] != PODS[first])
+
+
+@cache
+def _lost(n: int) -> list[tuple[Journey, str, str]]:
+    """Return what fails before anything is mended."""
+    return failures(broken(n), _case(n)[0])
 
 
 def read(answer: Any) -> tuple[FdbEntry, ...]:
@@ -215,8 +227,8 @@ def _reason(journey: Journey) -> str:
 def _drawn(journey: Journey, source: str, target: str) -> JourneyView:
     """Return the journey to the place where it dies: the reply's, if the request arrives."""
     if journey.outcome.kind == "delivered" and journey.reply is not None:
-        return JourneyView(journey.reply, f"computed with your row: the reply of {target} to {source}")
-    return JourneyView(journey, f"computed with your row: the ping from {source} to {target}")
+        return JourneyView(journey.reply, f"computed with your answer: the reply of {target} to {source}")
+    return JourneyView(journey, f"computed with your answer: the ping from {source} to {target}")
 
 
 def _pair(n: int) -> tuple[str, str]:
@@ -225,4 +237,4 @@ def _pair(n: int) -> tuple[str, str]:
 
 
 def _way(network: Network, source: str, target: str) -> JourneyView:
-    return JourneyView(ping(network, source, target), f"computed with your row: the ping from {source} to {target}")
+    return JourneyView(ping(network, source, target), f"computed with the row: the ping from {source} to {target}")

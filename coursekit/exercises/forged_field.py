@@ -1,4 +1,4 @@
-"""A frame that the kernel did not make: which field is the first that the kernel would have written otherwise?"""
+"""Finding the first field of a forged frame that the kernel would have written otherwise."""
 
 from __future__ import annotations
 
@@ -34,14 +34,16 @@ _WORDS = {
                 "destination"),
     "eth.src": ("src mac", "source mac", "mac src", "ethernet source", "eth src", "mac source"),
     "eth.type": ("ethertype", "type", "eth type"),
-    "ip.ttl": ("ttl", "time to live", "hop limit"), "ip.flags.df": ("df", "dont fragment", "don't fragment", "df bit"),
+    "ip.ttl": ("ttl", "time to live", "hop limit"),
+    "ip.flags.df": ("df", "dont fragment", "don't fragment", "df bit"),
     "ip.len": ("total length", "ip length", "ip len"), "ip.id": ("id", "ip id", "identification"),
     "ip.proto": ("protocol", "proto", "ip protocol"), "ip.checksum": ("ip checksum", "header checksum"),
     "ip.src": ("source address", "src ip", "source ip", "ip source"),
     "ip.dst": ("destination address", "dst ip", "destination ip", "ip destination"),
     "ip.dsfield.dscp": ("tos", "dscp"), "ip.hdr_len": ("ihl", "header length"), "ip.flags.mf": ("mf", "more fragments"),
     "udp.srcport": ("source port", "src port", "sport", "udp source port", "udp src port"),
-    "udp.dstport": ("destination port", "dst port", "dport", "udp destination port", "port", "udp port", "udp dst port"),
+    "udp.dstport": ("destination port", "dst port", "dport", "udp destination port", "port", "udp port",
+                    "udp dst port"),
     "udp.length": ("udp length", "udp len", "length"), "udp.checksum": ("udp checksum", "checksum"),
     "vxlan.vni": ("vni", "vxlan network identifier"),
     "vxlan.flags": ("vxlan flags", "flags", "flag", "vni flag", "i bit"),
@@ -116,7 +118,7 @@ def forgery(n: int) -> Forgery:
         "sport": rng.randrange(32768, 49000), "eth_src": four.mac("node1", "eth0"), "eth_dst": four.mac(node, "eth0"),
         "inner_eth_src": four.mac("node1", TUNNEL), "inner_eth_dst": four.mac(node, TUNNEL),
     }  # fmt: skip
-    more = {"pod_mac": four.mac(pod, "eth0"), "as_sent": as_sent}
+    more: dict[str, Any] = {"pod_mac": four.mac(pod, "eth0"), "as_sent": as_sent}
 
     def build(packet: bytes, encap: Any, **values: Any) -> bytes:
         return encapsulate(packet, encap, **{key: value for key, value in values.items() if key not in more})
@@ -133,6 +135,7 @@ class ForgedField(Judge):
     """A field by its name, by Wireshark's key, or by the number of a byte of the frame."""
 
     def facts(self, n: int) -> Mapping[str, Any]:
+        """Return the forged field, and what stands in it in both frames."""
         found = forgery(n).difference
         return {
             "field": _named(found.nth, found.layer, found.name), "kernel": found.a, "forged": found.b,
@@ -141,9 +144,11 @@ class ForgedField(Judge):
         }  # fmt: skip
 
     def figures(self, n: int) -> tuple[Part, ...]:
+        """Return the forged frame."""
         return (PacketView(dissect(forgery(n).forged, ports=_PORTS), "The frame in question"),)
 
     def judge(self, n: int, answer: Any) -> Judgement:
+        """Judge whether a field is the first that the kernel writes otherwise."""
         it = forgery(n)
         layer, nth, field = self.read(n, answer)
         theirs = dissect(it.forged, ports=_PORTS)
@@ -151,9 +156,8 @@ class ForgedField(Judge):
         values = {"given": _named(nth, layer.key, field.name), "value": value, "own": field.value}
         decoded = f"You point at {values['given']}; in this frame it is {value}."
         first = it.difference
-        both = PacketDiff(dissect(it.forged, ports=_PORTS), dissect(it.kernel, ports=_PORTS), ("this frame", "the kernel's"))
         if first.bit_offset == field.bit_offset:
-            return Judgement((correct(**values),), decoded, (both,))
+            return Judgement((correct(**values),), decoded, self.explanation(n))
         differs = _bits(it.kernel, field) != _bits(it.forged, field)
         if differs:
             code = "checksum-follows" if field.key.endswith(".checksum") else ""
@@ -162,12 +166,14 @@ class ForgedField(Judge):
         return Judgement((not_yet((code,) if code else (), "as-the-kernel", values),), decoded)
 
     def reference(self, n: int) -> str:
+        """Return the field's name."""
         found = forgery(n).difference
         return f"{'inner' if found.nth else 'outer'} {found.key}" if found.layer in ("eth", "ip") else found.key
 
     def explanation(self, n: int) -> tuple[Part, ...]:
-        it = forgery(n)
-        return (PacketDiff(dissect(it.forged, ports=_PORTS), dissect(it.kernel, ports=_PORTS), ("this frame", "the kernel's")),)
+        """Return the difference to the kernel's frame."""
+        forged, kernel = (dissect(frame, ports=_PORTS) for frame in (forgery(n).forged, forgery(n).kernel))
+        return (PacketDiff(forged, kernel, ("this frame", "the kernel's")),)
 
     def read(self, n: int, answer: Any) -> tuple[Layer, int, Field]:
         """Return the field that is meant, with its header and whether that is the first or second of its kind."""
@@ -177,7 +183,8 @@ class ForgedField(Judge):
             at = [place for place in places if place[2].bit_offset <= 8 * byte + 7 and 8 * byte < _end(place[2])]
             first = forgery(n).difference.bit_offset
             if not at:
-                raise Unreadable(f"The frame has the bytes 0 to {len(forgery(n).kernel) - 1}. Give one of them, or a field.")
+                last = len(forgery(n).kernel) - 1
+                raise Unreadable(f"The frame has the bytes 0 to {last}. Give one of them, or a field.")
             return next((place for place in at if place[2].bit_offset == first), at[0])
         words = re.sub(r"[_#(),:']+", " ", reading.text(answer, "outer udp.length").lower())
         which = 0 if re.search(r"\bouter\b", words) else 1 if re.search(r"\binner\b|\bpods?\b", words) else None
@@ -210,7 +217,8 @@ def _means(place: Place, plain: str) -> bool:
     layer, _, field = place
     key = "vxlan.flags" if layer.key == "vxlan" and layer[field.key].bit_offset < 8 * 43 else field.key
     bare = plain.replace("ipv4", "ip").replace("ethernet", "eth")
-    names = {field.key, field.name.lower(), key, f"{layer.key} {field.name.lower()}", f"{layer.key} {field.key.split('.')[-1]}"}
+    own = field.name.lower()
+    names = {field.key, own, key, f"{layer.key} {own}", f"{layer.key} {field.key.split('.')[-1]}"}
     for word in _WORDS.get(key, ()):
         names |= {word, f"{layer.key} {word}"}
     return plain in names or bare in names

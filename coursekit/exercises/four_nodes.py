@@ -17,6 +17,11 @@ TUNNEL = "flannel.1"
 PODS = {"node1": "podA", "node2": "podB", "node3": "podC", "node4": "podD"}
 
 
+def spoken(host: str) -> str:
+    """Return a host's name as prose has it: "Node 1" for node1, "Pod A" for podA."""
+    return f"{host[:-1].capitalize()} {host[-1]}"
+
+
 @dataclass(frozen=True)
 class FourNodes:
     """The cluster, and its network."""
@@ -63,7 +68,8 @@ def four_nodes(n: int) -> FourNodes:
     chapter = load("chapter")
     third = rng.randrange(17, 240)
     block = IPv4Network(f"10.244.{third}.0/24")
-    mac = ":".join(f"{byte:02x}" for byte in (0x02 | rng.randrange(1, 60) << 2, *(rng.randrange(16, 250) for _ in range(5))))
+    octets = (0x02 | rng.randrange(1, 60) << 2, *(rng.randrange(16, 250) for _ in range(5)))  # locally administered
+    mac = ":".join(f"{octet:02x}" for octet in octets)
     node = Node("node4", IPv4Address(f"192.168.1.{rng.randrange(31, 240)}"), (block,), tunnel_mac=mac)
     pod = Pod("podD", block[rng.randrange(12, 240)], "node4")
     cluster = replace(chapter, nodes=(*chapter.nodes, node), pods=(*chapter.pods, pod))

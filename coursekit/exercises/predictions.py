@@ -78,7 +78,8 @@ def outcome(id: str, *shown: Any) -> Panel:  # noqa: A002
         late = ", after the outcome had been shown" if item.get("late") else ""
         mark = "good" if chosen == right else "bad"
         heading = f"{asked.id}: predicted {chosen.letter}{late}, and it is {'so' if chosen == right else right.letter}"
-        parts.append(Items((("you predicted", f"{chosen.letter}) {chosen.text}"), ("it is", f"{right.letter}) {right.text}"))))
+        pair = ("you predicted", f"{chosen.letter}) {chosen.text}"), ("it is", f"{right.letter}) {right.text}")
+        parts.append(Items(pair))
         parts.append(chosen.why)
         if chosen != right:
             parts.append(right.why)

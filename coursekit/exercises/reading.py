@@ -57,7 +57,8 @@ def address(value: Any) -> IPv4Address:
     try:
         return IPv4Interface(str(value).strip().strip("\"'")).ip
     except ValueError:
-        raise Unreadable(f"{given(value)} is no IPv4 address. Write it in quotation marks, as in \"192.0.2.1\".") from None
+        how = 'Write it in quotation marks, as in "192.0.2.1".'
+        raise Unreadable(f"{given(value)} is no IPv4 address. {how}") from None
 
 
 def mac(value: Any) -> str:

@@ -11,7 +11,7 @@ from coursekit.cluster.faults import apply, fault
 from coursekit.cluster.journey import ping
 from coursekit.cluster.path import Journey
 from coursekit.exercises import reading
-from coursekit.exercises.four_nodes import PODS, four_nodes
+from coursekit.exercises.four_nodes import PODS, four_nodes, spoken
 from coursekit.exercises.judge import Judge, correct, draw, not_yet
 from coursekit.exercises.status import Judgement
 from coursekit.packets.encapsulation import ip_part
@@ -70,17 +70,21 @@ class SilentFaults(Judge):
     """A fault for each of four cases; the model breaks the network and says what each capture point saw."""
 
     def names(self, n: int) -> tuple[str, ...]:
+        """Return the four cases' letters."""
         return _NAMES
 
     def facts(self, n: int) -> Mapping[str, Any]:
+        """Return who pings whom, and which case is which."""
         source, target = _pair(n)
         return {
-            "source": source, "target": target, "pod": PODS[source], "other": PODS[target],
+            "source": spoken(source), "target": spoken(target),
+            "pod": spoken(PODS[source]), "other": spoken(PODS[target]),
             **{f"fault_{name}": found for name, (found, _) in zip(_NAMES, _cases(n), strict=True)},
             **{found.partition("-")[2]: name for name, (found, _) in zip(_NAMES, _cases(n), strict=True)},
         }
 
     def figures(self, n: int) -> tuple[Part, ...]:
+        """Return how many frames each capture point saw."""
         source, target = _pair(n)
         heads = [f"ping at {PODS[source]}:eth0", f"ping at {source}:cni0", f"ping at {source}:flannel.1",
                  f"ping at {source}:eth0, wrapped", f"ping at {target}:eth0, wrapped", f"ping at {target}:flannel.1",
@@ -91,6 +95,7 @@ class SilentFaults(Judge):
         return (Sheet(rows, ("frames seen", *_NAMES), "What captures show in each case, computed"),)
 
     def judge(self, n: int, answer: Any) -> Judgement:
+        """Judge a fault for each case."""
         findings, said = [], []
         for name, (right, journey) in zip(_NAMES, _cases(n), strict=True):
             word = reading.word(answer[name], _MEANS)
@@ -103,9 +108,11 @@ class SilentFaults(Judge):
         return Judgement(tuple(findings), f"You say: {', '.join(said)}.")  # a journey would name the fault
 
     def reference(self, n: int) -> Mapping[str, str]:
+        """Return the faults that the model was given."""
         return {name: found for name, (found, _) in zip(_NAMES, _cases(n), strict=True)}
 
     def explanation(self, n: int) -> tuple[Part, ...]:
+        """Return where each ping ended, and why."""
         rows = [[name, found, journey.outcome.last_seen, journey.outcome.reason]
                 for name, (found, journey) in zip(_NAMES, _cases(n), strict=True)]  # fmt: skip
         return (Sheet(rows, ("case", "fault", "last seen at", "why it ended there"), "computed by the model"),)

@@ -99,7 +99,8 @@ class Store:
         except FileNotFoundError:
             return empty()
         except OSError as error:
-            self._say(f"Your progress in {self.file} cannot be read ({error.strerror}). What you do now is kept in memory.")
+            self._say(f"Your progress in {self.file} cannot be read ({error.strerror}). "
+                      "What you do now is kept in memory.")  # fmt: skip
             return self.data
         except (ValueError, KeyError, TypeError, RecursionError):
             sound = False
@@ -107,7 +108,8 @@ class Store:
 
     def _put_aside(self) -> Data:
         assert self.file is not None
-        aside = next(p for n in range(1, 1000) if not (p := self.file.with_name(f"{self.file.name}.aside-{n}")).exists())
+        names = (self.file.with_name(f"{self.file.name}.aside-{n}") for n in range(1, 1000))
+        aside = next(name for name in names if not name.exists())
         with contextlib.suppress(OSError):
             self.file.replace(aside)
         self._say(f"{self.file.name} is not a progress file that this version can read. It was kept as {aside.name}, "

@@ -36,13 +36,16 @@ class Vni(Judge):
     """The answer is a number; dissecting the frame that holds the header says which."""
 
     def facts(self, n: int) -> Mapping[str, Any]:
+        """Return the header's bytes and the VNI."""
         header = _frame(n)[_HEADER]
         return {"header": header.hex(" "), "three": header[4:7].hex(" "), "vni": self._right(n)}
 
     def figures(self, n: int) -> tuple[Part, ...]:
+        """Return the eight bytes."""
         return (Code(_frame(n)[_HEADER].hex(" ")),)
 
     def judge(self, n: int, answer: Any) -> Judgement:
+        """Judge a number; a wrong one is compared with what each belief reads."""
         value, right = reading.number(answer, example=42), self._right(n)
         hexed = f"{value:#x}"
         values = {"given": value, "hex": hexed, "right_hex": f"{right:#08x}"}
@@ -76,9 +79,11 @@ class Vni(Judge):
         }
 
     def reference(self, n: int) -> int:
+        """Return the VNI."""
         return self._right(n)
 
     def explanation(self, n: int) -> tuple[Part, ...]:
+        """Return the header's bytes by field."""
         return (self._bytes(n),)
 
     @staticmethod
@@ -91,9 +96,8 @@ class Vni(Judge):
         data = _frame(n)
         rows: dict[tuple[int, int], list[str]] = {}
         for field in dissect(data).layer("vxlan").fields:
-            first, last = field.bit_offset // 8 - _HEADER.start, (field.bit_offset + field.width - 1) // 8 - _HEADER.start
-            rows.setdefault((first, last), []).append(f"{field.name}: {field.value}")
-        listed = [
-            [f"{a}" if a == b else f"{a}–{b}", data[_HEADER][a : b + 1].hex(" "), names] for (a, b), names in rows.items()
-        ]
+            first, last = field.bit_offset // 8, (field.bit_offset + field.width - 1) // 8
+            rows.setdefault((first - _HEADER.start, last - _HEADER.start), []).append(f"{field.name}: {field.value}")
+        listed = [[f"{a}" if a == b else f"{a}–{b}", data[_HEADER][a : b + 1].hex(" "), names]
+                  for (a, b), names in rows.items()]  # fmt: skip
         return Sheet(listed, ("byte", "hex", "field"), "The header, as it is dissected")

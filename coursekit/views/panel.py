@@ -119,8 +119,9 @@ def _html(parts: Sequence[Part]) -> str:
         elif isinstance(part, Code):
             drawn.append(tag("pre", tag("code", escape(part.text)), class_="ck-mono"))
         elif isinstance(part, Items):
-            rows = (f"<b>{escape(label)}</b> {escape(words)}" if label else escape(words) for label, words in part.items)
-            drawn.append("<ul>" + "".join(f"<li>{row}</li>" for row in rows) + "</ul>")
+            rows = (f"<li><b>{escape(label)}</b> {escape(words)}" if label else f"<li>{escape(words)}"
+                    for label, words in part.items)  # fmt: skip
+            drawn.append(f"<ul>{''.join(rows)}</ul>")
         elif isinstance(part, Folded):
             head = f"<summary data-lm-suppress-shortcuts=true>{escape(part.summary)}</summary>"
             drawn.append(f"<details>{head}{_html(part.parts)}</details>")

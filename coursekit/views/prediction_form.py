@@ -36,6 +36,7 @@ class PredictionForm(Form):
         asked = W.HTML(f'<div class="ck tex2jax_ignore mathjax_ignore"><style>{style("base")}</style>'
                        f"<p><b>{escape(question)}</b></p></div>")  # fmt: skip
         super().__init__(choice=self.choice)
+        self._row = self.children[0]
         self.children = (asked, self.choice, self.button, *self.children[1:])
         self.button.on_click(self._clicked)
         before, _forms[key] = _forms.get(key), self
@@ -70,7 +71,7 @@ class PredictionForm(Form):
 
     def close_all(self) -> None:
         """Close every model of this form, so that a saved notebook does not keep them."""
-        for widget in (self.choice, self.button, *self.children, self):
+        for widget in (self._row, *self.children, self):
             for part in (widget, getattr(widget, "layout", None), getattr(widget, "style", None)):
                 if part is not None:
                     part.close()
