@@ -86,7 +86,7 @@ def check(id: str, answer: Any = ..., /, **named: Any) -> Result:  # noqa: A002
 
 
 def hint(id: str) -> Panel:  # noqa: A002
-    """Return the next hint of an exercise; after the last one, the last one again."""
+    """Return the next hint of an exercise; after the last one, the last one again. CourseError for an unknown id."""
     it = asked(id)
     _, facts = _facts(it)
     number = store().read()["exercises"].get(it.id, {}).get("hints", 0)
@@ -100,7 +100,10 @@ def hint(id: str) -> Panel:  # noqa: A002
 
 
 def show_solution(id: str) -> Panel:  # noqa: A002
-    """Return the solution, at any time; the exercise then counts as seen, and its next variant is offered."""
+    """Return the solution, at any time; the exercise then counts as seen, and its next variant is offered.
+
+    CourseError for an unknown id.
+    """
     it = asked(id)
     judge, facts = _facts(it)
 
@@ -118,7 +121,10 @@ def show_solution(id: str) -> Panel:  # noqa: A002
 
 
 def again(id: str) -> Panel:  # noqa: A002
-    """Return the same exercise with other numbers: the next variant, whose id is in its heading."""
+    """Return the same exercise with other numbers: the next variant, whose id is in its heading.
+
+    CourseError for an unknown id.
+    """
     it = asked(id)
     return exercise(Asked(it.exercise, it.variant + 1).id)
 

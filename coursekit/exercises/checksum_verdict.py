@@ -125,6 +125,7 @@ def _dump(name: str, frame: bytes) -> Code:
     """Return the inner packet as `tcpdump -x` prints it: a dissection would tell the verdict."""
     taken = dissect(frame, ports={8472: "vxlan"})
     ip, tcp, inside = taken.layer("ip", 1), taken.layer("tcp"), frame[_INNER:]
-    ends = f"{ip['src'].value}.{tcp['srcport'].raw} > {ip['dst'].value}.{tcp['dstport'].raw}"
-    rows = (f"    0x{at:04x}:  {inside[at : at + 16].hex(' ', 2)}" for at in range(0, min(len(inside), 64), 16))
+    ends = f"{ip['src'].value}.{tcp['srcport'].raw!r} > {ip['dst'].value}.{tcp['dstport'].raw!r}"
+    pieces = ((at, inside[at : at + 16].hex(" ", -2)) for at in range(0, min(len(inside), 64), 16))
+    rows = (f"    0x{at:04x}:  {piece}" for at, piece in pieces)
     return Code("\n".join([f"{name}: IP {ends}: TCP, checksum at bytes 36 and 37", *rows]))

@@ -62,7 +62,8 @@ def truth(id: str) -> Option:  # noqa: A002
 def outcome(id: str, *shown: Any) -> Panel:  # noqa: A002
     """Return prediction and truth side by side, why the chosen option is right or wrong, and then the evidence.
 
-    `shown` are views, or anything that prints itself. Without a prediction it is headed "not predicted".
+    `shown` are views, or anything that prints itself. Without a prediction it is headed "not predicted". CourseError
+    for an unknown id.
     """
     asked, kept = prediction(id), store()
     right = truth(id)

@@ -8,7 +8,10 @@ from coursekit.views.sheet import Sheet
 
 
 def progress() -> Sheet:
-    """Return what was done, per skill: solved without looking, solved or seen with the solution, tried, predicted."""
+    """Return what was done, per skill: solved without looking, solution seen, tried, and predicted.
+
+    It raises no CourseError: a file that cannot be read is put aside, and said so.
+    """
     kept = store()
     data = kept.read()
     rows, states = [], []
