@@ -43,7 +43,7 @@ class Result(Panel):
         self.evidence = tuple(evidence)
         words, mark = _HEADINGS[status]
         told: list[Part] = [Items(tuple(("", line) for line in said))] if len(said) > 1 else list(said)
-        parts: list[Part] = [*([decoded] if decoded else []), *told, *self.evidence, *after]
+        parts: list[Part] = [*([decoded] if decoded else []), *self.evidence, *told, *after]
         super().__init__(f"{id}: {words}", parts, mark)
 
 

@@ -36,10 +36,10 @@ _CASES = (("flannel-vxlan", "podB"), ("calico-vxlan", "podD"), ("flannel-vxlan",
 _OFFSETS = {  # how far from the right byte, and what was left out or counted twice on the way
     -14: ("forgot-inner-ethernet",), -8: ("forgot-udp-header", "forgot-vxlan-header"),
     -4: ("source-not-destination",),
-    -16: ("forgot-both-headers",), -20: ("forgot-outer-ip",), -28: ("forgot-outer-ip",), -30: ("inner-header-alone",),
+    -16: ("forgot-both-headers",), -20: ("forgot-outer-ip",), -30: ("inner-header-alone",), -34: ("counted-from-udp",),
     14: ("counted-from-the-frame",), 34: ("counted-from-the-frame",),
     20: ("counted-from-ip",), 1: ("counted-from-one",),
-    -1: ("counted-from-zero-twice",), -22: ("forgot-inner-ethernet", "forgot-udp-header"),
+    -1: ("counted-from-zero-twice",),
 }  # fmt: skip
 
 

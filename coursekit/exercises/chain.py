@@ -7,6 +7,7 @@ from functools import cache
 from ipaddress import IPv4Address
 from typing import Any
 
+from coursekit import views
 from coursekit.cluster.journey import ping
 from coursekit.cluster.lookup import lookup, lookup_fdb
 from coursekit.cluster.network import Network
@@ -16,9 +17,7 @@ from coursekit.exercises import reading
 from coursekit.exercises.four_nodes import TUNNEL, FourNodes, four_nodes
 from coursekit.exercises.judge import Judge, beliefs_of, correct, draw, not_yet
 from coursekit.exercises.status import Judgement
-from coursekit.views.chain import LookupChain
 from coursekit.views.panel import Part
-from coursekit.views.table import TableView
 
 _FROM, _TO, _POD = "node1", "node4", "podD"
 _PARTS = {"gateway": "route", "mac": "neigh", "outer": "fdb"}
@@ -79,8 +78,8 @@ class Chain(Judge):
         own = _network(n).host(_FROM).tables
         fdb = [row for row in own.fdb if row.dst is not None]
         return (
-            TableView(own.routes, "ip route on Node 1"), TableView(own.neighbours, "ip neigh on Node 1"),
-            TableView(fdb, "bridge fdb show dev flannel.1 on Node 1"),
+            views.table(own.routes, "ip route on Node 1"), views.table(own.neighbours, "ip neigh on Node 1"),
+            views.table(fdb, "bridge fdb show dev flannel.1 on Node 1"),
         )
 
     def judge(self, n: int, answer: Any) -> Judgement:
@@ -105,7 +104,7 @@ class Chain(Judge):
 
     def explanation(self, n: int) -> tuple[Part, ...]:
         """Return the whole chain."""
-        return (LookupChain(_journey(n), f"computed: what node1 looks up for {four_nodes(n).pod(_TO)}"),)
+        return (views.chain(_journey(n), f"computed: what node1 looks up for {four_nodes(n).pod(_TO)}"),)
 
     @staticmethod
     def _right(n: int) -> dict[str, Any]:
@@ -142,9 +141,10 @@ class Chain(Judge):
         """Return the chain, or where the first wrong value would lead: the learner's own value, looked up."""
         own = _network(n).host(_FROM).tables
         if given == right:
-            return (LookupChain(_journey(n), "computed: the same chain, as the packet went"),)
+            return (views.chain(_journey(n), "computed: the same chain, as the packet went"),)
         if given["gateway"] == right["gateway"] and given["mac"] != right["mac"]:
             rows = [row for row in own.fdb if row.dst is not None]
-            return (TableView(rows, "Your MAC in the FDB", lookup=lookup_fdb(rows, given["mac"], TUNNEL)),)
+            return (views.table(rows, "Your MAC in the FDB", lookup=lookup_fdb(rows, given["mac"], TUNNEL)),)
         wrong = "outer" if given["gateway"] == right["gateway"] else "gateway"
-        return (TableView(own.routes, f"Your {wrong} address in the routes", lookup=lookup(own.routes, given[wrong])),)
+        found = lookup(own.routes, given[wrong])
+        return (views.table(own.routes, f"Your {wrong} address in the routes", lookup=found),)

@@ -8,6 +8,7 @@ from functools import cache
 from itertools import permutations
 from typing import Any
 
+from coursekit import views
 from coursekit.cluster.iproute2 import parse_fdb
 from coursekit.cluster.journey import ping
 from coursekit.cluster.network import Network
@@ -18,10 +19,8 @@ from coursekit.exercises import reading
 from coursekit.exercises.four_nodes import PODS, TUNNEL, FourNodes, four_nodes, spoken
 from coursekit.exercises.judge import Judge, correct, not_yet
 from coursekit.exercises.status import Finding, Judgement, Status, Unreadable
-from coursekit.views.journey import JourneyView
 from coursekit.views.panel import Part
-from coursekit.views.sheet import Sheet
-from coursekit.views.table import TableView
+from coursekit.views.twin import View
 
 ZERO, BROADCAST = "00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff"
 _CASES = (("node1", ("node4",)), ("node3", ("node4", "node1")), ("node4", ("node2",)), ("node2", ("node4", "node3")))
@@ -64,10 +63,10 @@ class FdbRow(Judge):
         nodes = [[name, str(four.address(name)), four.mac(name, "eth0")] for name in PODS]
         fdb = [row for row in own.fdb if row.dst is not None]
         return (
-            Sheet(nodes, ("node", "address of eth0", "MAC of eth0"), "The nodes"),
-            TableView([row for row in own.routes if row.dev == TUNNEL], f"ip route on {node}, rows of flannel.1"),
-            TableView(own.neighbours, f"ip neigh show dev flannel.1 on {node}"),
-            TableView(fdb, f"bridge fdb show dev flannel.1 on {node}"),
+            views.sheet(nodes, ("node", "address of eth0", "MAC of eth0"), "The nodes"),
+            views.table([row for row in own.routes if row.dev == TUNNEL], f"ip route on {node}, rows of flannel.1"),
+            views.table(own.neighbours, f"ip neigh show dev flannel.1 on {node}"),
+            views.table(fdb, f"bridge fdb show dev flannel.1 on {node}"),
         )
 
     def judge(self, n: int, answer: Any) -> Judgement:
@@ -224,11 +223,11 @@ def _reason(journey: Journey) -> str:
     return dead.outcome.reason
 
 
-def _drawn(journey: Journey, source: str, target: str) -> JourneyView:
+def _drawn(journey: Journey, source: str, target: str) -> View:
     """Return the journey to the place where it dies: the reply's, if the request arrives."""
     if journey.outcome.kind == "delivered" and journey.reply is not None:
-        return JourneyView(journey.reply, f"computed with your answer: the reply of {target} to {source}")
-    return JourneyView(journey, f"computed with your answer: the ping from {source} to {target}")
+        return views.journey(journey.reply, f"computed with your answer: the reply of {target} to {source}")
+    return views.journey(journey, f"computed with your answer: the ping from {source} to {target}")
 
 
 def _pair(n: int) -> tuple[str, str]:
@@ -236,5 +235,5 @@ def _pair(n: int) -> tuple[str, str]:
     return PODS[node], PODS[peers[0]]
 
 
-def _way(network: Network, source: str, target: str) -> JourneyView:
-    return JourneyView(ping(network, source, target), f"computed with the row: the ping from {source} to {target}")
+def _way(network: Network, source: str, target: str) -> View:
+    return views.journey(ping(network, source, target), f"computed with the row: the ping from {source} to {target}")

@@ -11,6 +11,7 @@ from typing import Any
 from scapy.layers.inet import ICMP, IP
 from scapy.packet import Raw
 
+from coursekit import views
 from coursekit.errors import given
 from coursekit.exercises import reading
 from coursekit.exercises.four_nodes import PODS, TUNNEL, four_nodes
@@ -20,8 +21,6 @@ from coursekit.packets.compare import Difference, first_difference
 from coursekit.packets.encapsulation import ENCAPSULATIONS, encapsulate, forward
 from coursekit.packets.fields import Field, Layer
 from coursekit.packets.layout import dissect
-from coursekit.views.diff import PacketDiff
-from coursekit.views.packet import PacketView
 from coursekit.views.panel import Part
 
 _KERNEL = ENCAPSULATIONS["flannel-vxlan"]
@@ -145,7 +144,7 @@ class ForgedField(Judge):
 
     def figures(self, n: int) -> tuple[Part, ...]:
         """Return the forged frame."""
-        return (PacketView(dissect(forgery(n).forged, ports=_PORTS), "The frame in question"),)
+        return (views.packet(dissect(forgery(n).forged, ports=_PORTS), "The frame in question"),)
 
     def judge(self, n: int, answer: Any) -> Judgement:
         """Judge whether a field is the first that the kernel writes otherwise."""
@@ -173,7 +172,7 @@ class ForgedField(Judge):
     def explanation(self, n: int) -> tuple[Part, ...]:
         """Return the difference to the kernel's frame."""
         forged, kernel = (dissect(frame, ports=_PORTS) for frame in (forgery(n).forged, forgery(n).kernel))
-        return (PacketDiff(forged, kernel, ("this frame", "the kernel's")),)
+        return (views.diff(forged, kernel, ("this frame", "the kernel's")),)
 
     def read(self, n: int, answer: Any) -> tuple[Layer, int, Field]:
         """Return the field that is meant, with its header and whether that is the first or second of its kind."""
