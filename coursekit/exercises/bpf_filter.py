@@ -119,6 +119,8 @@ class BpfFilter(Judge):
             "near-enough": (f"udp port {port}", f"udp dst port {port}", "udp", f"port {port}", f"udp[2:2] = {port}"),
             "node-is-enough": (f"udp port {port} and dst host {there}", f"dst host {there}", f"host {there}",
                                f"udp port {port} and host {there}", f"udp and dst host {there}"),
+            "direction-is-enough": (f"udp port {port} and src host {four.address('node1')}",
+                                    f"src host {four.address('node1')}"),
             "source-not-destination": (f"udp[42:4] = {here}", f"udp port {port} and udp[42:4] = {here}",
                                        f"ether[76:4] = {here}"),
             "both-directions": (f"udp[42:4] = {here} or udp[46:4] = {here}",
@@ -257,7 +259,8 @@ def _by_offset(n: int, bpf: str) -> tuple[str, ...]:
         at = _BASE[match[1].lower()] + int(match[2])
         size, value = int(match[3] or 1), int(match[4], 0)
         if size == 4 and at == INNER_DST and value != int(target):
-            return ("address-in-hex",)
+            known = {address for host in four_nodes(n).network.hosts.values() for address in host.addresses()}
+            return ("another-address",) if ip_address(value) in known else ("address-in-hex",)
         if size == 4 and value == int(target) and at != INNER_DST:
             return _OFFSETS.get(at - INNER_DST, ())
     return ()

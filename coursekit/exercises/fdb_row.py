@@ -81,7 +81,7 @@ class FdbRow(Judge):
         decoded = " ".join(_decoded(four, row) for row in rows)
         mended = with_rows(broken(n), node, rows)
         failing = failures(mended, node)
-        wrong = [self._wrong(n, row) for row in rows if row.mac != ZERO]
+        wrong = [self._wrong(n, row) for row in rows]
         codes = list(dict.fromkeys(code for found in wrong for code in found))
         if not failing:
             return Judgement(self._cost(n, rows), decoded, (_way(mended, *_pair(n)),))
@@ -104,7 +104,7 @@ class FdbRow(Judge):
 
     def _wrong(self, n: int, row: FdbEntry) -> list[str]:
         """Return the beliefs that a row's device, MAC and address show; none for a row of the whole network."""
-        four, (node, _) = four_nodes(n), _case(n)
+        four, (node, peers) = four_nodes(n), _case(n)
         whole = four.network.host(node).tables.fdb
         if any((row.mac, row.dev, row.dst) == (right.mac, right.dev, right.dst) for right in whole):
             return []
@@ -126,8 +126,9 @@ class FdbRow(Judge):
             return [*found, "no-destination"]
         found += [code for code, known in outer.items() if row.dst in known]
         nodes: dict[Any, str] = {four.address(other): other for other in PODS if other != node}
-        if not found and row.dst in nodes and vteps.get(row.mac) not in (None, nodes[row.dst]):
-            found.append("other-node")
+        if not found and row.dst in nodes:
+            lives_on = [vteps[row.mac]] if row.mac in vteps else list(peers) if row.mac == ZERO else [nodes[row.dst]]
+            found += [] if nodes[row.dst] in lives_on else ["other-node"]
         return found
 
     def _cost(self, n: int, rows: Iterable[FdbEntry]) -> tuple[Finding, ...]:

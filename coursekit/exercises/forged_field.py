@@ -58,7 +58,7 @@ _BELIEFS = {
     ("ip.len", 0): "length-is-the-frame", ("udp.length", 0): "udp-length-without-header", ("eth.dst", 0): "outer-mac",
     ("ip.src", 1): "nat-inside", ("ip.checksum", 1): "checksum-follows", ("ip.checksum", 0): "checksum-follows",
     ("ip.src", 0): "pod-addresses-outside", ("ip.dst", 0): "pod-addresses-outside", ("eth.src", 0): "outer-mac",
-    ("ip.proto", 0): "protocol-is-ipip", ("icmp.checksum", 1): "checksum-follows",
+    ("vxlan.flag_i", 0): "flags-are-gpe", ("ip.proto", 0): "protocol-is-ipip", ("icmp.checksum", 0): "checksum-follows",
 }  # fmt: skip
 
 
@@ -185,7 +185,7 @@ class ForgedField(Judge):
                 last = len(forgery(n).kernel) - 1
                 raise Unreadable(f"The frame has the bytes 0 to {last}. Give one of them, or a field.")
             return next((place for place in at if place[2].bit_offset == first), at[0])
-        words = re.sub(r"[_#(),:']+", " ", reading.text(answer, "outer udp.length").lower())
+        words = re.sub(r"[_#(),:']+|(?<=outer)\.|(?<=inner)\.", " ", reading.text(answer, "outer udp.length").lower())
         which = 0 if re.search(r"\bouter\b", words) else 1 if re.search(r"\binner\b|\bpods?\b", words) else None
         plain = " ".join(re.sub(r"\b(outer|inner|the|of|field|header|in|its|pod s|pods?)\b", " ", words).split())
         found = [place for place in places if _means(place, plain)]
@@ -214,7 +214,7 @@ def _places(frame: bytes) -> Iterator[Place]:
 
 def _means(place: Place, plain: str) -> bool:
     layer, _, field = place
-    key = "vxlan.flags" if layer.key == "vxlan" and layer[field.key].bit_offset < 8 * 43 else field.key
+    key = "vxlan.flags" if layer.key == "vxlan" and "flag" in field.name.lower() else field.key
     bare = plain.replace("ipv4", "ip").replace("ethernet", "eth")
     own = field.name.lower()
     names = {field.key, own, key, f"{layer.key} {own}", f"{layer.key} {field.key.split('.')[-1]}"}

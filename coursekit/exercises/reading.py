@@ -86,7 +86,8 @@ def parts(names: Sequence[str], answer: Any, named: Mapping[str, Any]) -> dict[s
         listed = {}
     else:
         if isinstance(answer, str):
-            answer = [word for word in re.split(r"[,;\n]+", answer) if word.strip()]
+            pieces, blank = [word for word in re.split(r"[,;\n]+", answer) if word.strip()], answer.split()
+            answer = blank if len(pieces) == 1 and len(blank) == len(names) else pieces
             if all(re.match(r"\s*\w+\s*[=:]\s*[^:]", word) and "=" in word for word in answer):
                 pairs = (word.split("=", 1) for word in answer)
                 return parts(names, None, {key.strip(): value.strip() for key, value in pairs})
