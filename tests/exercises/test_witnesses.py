@@ -46,6 +46,29 @@ def test_a_wrong_answer_gives_its_own_belief(item: Exercise, witness: Witness) -
     assert "{" not in result.text()
 
 
+@pytest.mark.parametrize("n", [n for n in VARIANTS if n > 1])
+def test_no_wrong_answer_passes_with_other_numbers(n: int) -> None:
+    """A witness, with a variant's numbers in it, is right in no variant; a field may well be the forged one there."""
+    tried = [check(name(item, n), filled(witness.answer, facts(item, n))) for item, witness in CASES
+             if item.judge not in ("forged-field", "pod-mtu")]  # fmt: skip
+
+    assert len(tried) > 50
+    assert [result for result in tried if result.status is Status.CORRECT] == []
+
+
+@pytest.mark.parametrize("n", VARIANTS)
+def test_beliefs_about_numbers_part_in_every_variant(n: int) -> None:
+    """Whoever believes something wrong about a size or a VNI gives a wrong number, and is told a belief."""
+    for key, judge in (("vni", JUDGES["vni"]), *((kind, JUDGES["pod-mtu"]) for kind in JUDGES["pod-mtu"].names(n))):
+        right = judge.reference(n)
+        rivals = judge.rivals(n) if key == "vni" else judge.rivals(judge.facts(n)["underlay"], key)  # type: ignore[attr-defined]
+        for code, value in rivals.items():
+            asked = "4.2" if key == "vni" else "4.5"
+            result = check(f"{asked}#{n}", value if key == "vni" else {**right, key: value})
+            assert result.status is not Status.CORRECT, (key, code)
+            assert result.belief is not None, (key, code)
+
+
 @pytest.mark.parametrize("item", exercises().values(), ids=list(exercises()))
 @pytest.mark.parametrize("n", VARIANTS)
 def test_the_reference_passes_in_every_variant(item: Exercise, n: int) -> None:
