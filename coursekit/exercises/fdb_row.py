@@ -41,6 +41,7 @@ class FdbRow(Judge):
         node, peers = _case(n)
         return {
             "node": spoken(node), "peers": " and ".join(map(spoken, peers)),
+            "asker": spoken(_asks(n)[0]), "asked": spoken(_asks(n)[1]),
             "rows": "one row" if len(peers) == 1 else f"{len(peers)} rows",
             "gateways": " and ".join(str(four.vtep(peer)) for peer in peers),
             "answer": self.reference(n), **self._numbers(four, node, peers[0]),
@@ -80,11 +81,11 @@ class FdbRow(Judge):
             return Judgement((found,), "", (_drawn(*lost),))
         decoded = " ".join(_decoded(four, row) for row in rows)
         mended = with_rows(broken(n), node, rows)
-        failing = failures(mended, node)
+        failing = failures(mended, _asks(n)[0])
         wrong = [self._wrong(n, row) for row in rows]
         codes = list(dict.fromkeys(code for found in wrong for code in found))
         if not failing:
-            return Judgement(self._cost(n, rows), decoded, (_way(mended, *_pair(n)),))
+            return Judgement(self._cost(n, rows), decoded, (_way(mended, *_asks(n)),))
         journey, source, target = failing[0]
         values = {"source": source, "target": target, "reason": _reason(journey),
                   "direction": "the request" if journey.outcome.kind != "delivered" else "the reply"}  # fmt: skip
@@ -100,7 +101,7 @@ class FdbRow(Judge):
 
     def explanation(self, n: int) -> tuple[Part, ...]:
         """Return the journey of a ping, mended."""
-        return (_way(with_rows(broken(n), _case(n)[0], read(self.reference(n))), *_pair(n)),)
+        return (_way(with_rows(broken(n), _case(n)[0], read(self.reference(n))), *_asks(n)),)
 
     def _wrong(self, n: int, row: FdbEntry) -> list[str]:
         """Return the beliefs that a row's device, MAC and address show; none for a row of the whole network."""
@@ -146,6 +147,12 @@ class FdbRow(Judge):
         return (correct(),)
 
 
+def _asks(n: int) -> tuple[str, str]:
+    """Return the pod that hears nothing, and the one it pings; in every fourth variant it is the reply that dies."""
+    node, peers = _case(n)
+    return (PODS[peers[0]], PODS[node]) if n % len(_CASES) == 3 else (PODS[node], PODS[peers[0]])
+
+
 def _case(n: int) -> tuple[str, tuple[str, ...]]:
     return _CASES[(n - 1) % len(_CASES)]
 
@@ -167,19 +174,19 @@ def with_rows(network: Network, node: str, rows: Iterable[FdbEntry]) -> Network:
 
 
 def failures(network: Network, first: str) -> list[tuple[Journey, str, str]]:
-    """Return the journey of each ping from pod to pod that is not answered; of those that a node's pod sends first."""
+    """Return the journey of each ping from pod to pod that is not answered; of those that one pod sends first."""
     found = []
     for source, target in permutations(PODS.values(), 2):
         journey = ping(network, source, target)
         if journey.outcome.kind != "delivered" or journey.reply is None or journey.reply.outcome.kind != "delivered":
             found.append((journey, source, target))
-    return sorted(found, key=lambda lost: lost[1] != PODS[first])
+    return sorted(found, key=lambda lost: lost[1] != first)
 
 
 @cache
 def _lost(n: int) -> list[tuple[Journey, str, str]]:
     """Return what fails before anything is mended."""
-    return failures(broken(n), _case(n)[0])
+    return failures(broken(n), _asks(n)[0])
 
 
 def read(answer: Any) -> tuple[FdbEntry, ...]:
@@ -229,11 +236,6 @@ def _drawn(journey: Journey, source: str, target: str) -> View:
     if journey.outcome.kind == "delivered" and journey.reply is not None:
         return views.journey(journey.reply, f"computed with your answer: the reply of {target} to {source}")
     return views.journey(journey, f"computed with your answer: the ping from {source} to {target}")
-
-
-def _pair(n: int) -> tuple[str, str]:
-    node, peers = _case(n)
-    return PODS[node], PODS[peers[0]]
 
 
 def _way(network: Network, source: str, target: str) -> View:

@@ -93,13 +93,14 @@ def test_half_a_repair_does_not_pass() -> None:
 
 
 def test_the_direction_that_dies_is_drawn() -> None:
-    """Where the request arrives and the reply is lost, the reply's journey is shown."""
-    wrong = check("4.8#3", "02:00:0a:f4:01:00 dev flannel.1 dst 192.168.1.12")
-    reply = check("4.8#2", JUDGES["fdb-row"].reference(2).splitlines()[1])
+    """Where the request arrives and the reply is lost, the reply's journey is shown, to the place where it dies."""
+    request = check("4.8", "12:ef:63:87:b8:7f dev flannel.1 dst 192.168.1.11")
+    reply = check("4.8#3", "02:00:0a:f4:01:00 dev flannel.1 dst 192.168.1.12")
 
-    assert wrong.belief == "other-node"
-    assert "node3" in wrong.text()
-    assert reply.status is Status.NOT_YET
+    assert request.belief == reply.belief == "other-node"
+    assert "computed with your answer: the ping from podA to podD" in request.text()
+    assert "computed with your answer: the reply of podD to podB" in reply.text()
+    assert "node3: the frame is for 02:00:0a:f4:01:00" in reply.message
 
 
 @pytest.mark.parametrize(
