@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
+
+os.environ["COURSEKIT_PROGRESS"] = ""  # stored outcomes are those of nobody who has predicted
 
 
 def pytest_collectstart(collector: pytest.Collector) -> None:

@@ -27,6 +27,15 @@ _HOMES = {
     "load_capture": "packets.capture:load",
     "recording": "lab.recording:recording",
     "recordings": "lab.recording:recordings",
+    "predict": "exercises.predictions:predict",
+    "outcome": "exercises.predictions:outcome",
+    "exercise": "exercises.answering:exercise",
+    "check": "exercises.answering:check",
+    "hint": "exercises.answering:hint",
+    "show_solution": "exercises.answering:show_solution",
+    "again": "exercises.answering:again",
+    "progress": "exercises.progress:progress",
+    "Status": "exercises.status:Status",
 }
 
 __all__ = ["__version__", *_HOMES]

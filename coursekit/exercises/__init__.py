@@ -1,1 +1,1 @@
-"""Everything that asks the learner: the learner's copy of the notebooks, predictions, exercises, progress."""
+"""Everything that asks: the learner's copy of the notebooks, predictions, exercises, their judges, hints, progress."""

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.browser
 
 SETUP = """
 from coursekit import break_, dissect, load_cluster, lookup, network, ping, recording, tables, views
+from coursekit import check, exercise, outcome
 from coursekit.cluster.choice import choose
 frames = [dissect(frame.data) for frame in recording("flannel-vxlan").capture("node1:eth0").frames]
 outside = next(frame for frame in frames if any(layer.key == "vxlan" for layer in frame.layers))
@@ -42,6 +43,10 @@ VIEWS = {
     "compare": 'views.compare("clouds")',
     "explore_choice": 'views.explore_choice("Home lab")',
     "explore_bgp": "views.explore_bgp()",
+    "outcome": 'outcome("4.f", views.table(routes))',
+    "exercise": 'exercise("4.1")',
+    "check": 'check("4.8", "12:ef:63:87:b8:7f dev flannel.1 dst 10.244.63.0")',
+    "works, but": 'check("4.6", "ether[80:4] = 0x0af40107")',
 }
 # Text in a cell's figures that stands out less than 4.5 : 1 from what is painted behind it (WCAG 2.2, 1.4.3).
 PALE = """cell => {

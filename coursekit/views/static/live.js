@@ -4,6 +4,10 @@ const shared = (window.__coursekit ??= { data: new Map(), seen: new WeakSet(), w
 function upgrade(root) {
   // A focused drop-down or button of a form is nothing one writes in: without this, JupyterLab takes x for "cut cell".
   for (const control of root.querySelectorAll(".ck-form :is(select, button, input)")) control.setAttribute(SUPPRESS, "true");
+  for (const group of root.querySelectorAll(".ck-form .widget-radio-box")) {
+    group.setAttribute("role", "radiogroup");
+    group.setAttribute("aria-label", "Options");
+  }
   for (const figure of root.querySelectorAll(".ck")) {
     if (shared.seen.has(figure)) continue;
     shared.seen.add(figure);
