@@ -111,6 +111,17 @@ def style(name: str) -> str:
     return re.sub(r"\s*([{};,>])\s*", r"\1", re.sub(r"\s+", " ", sheet)).replace(": ", ":").strip()
 
 
+@cache
+def palette() -> str:
+    """Return the colours of base.css for an SVG inside an `<img>`: light, or dark if the image's `color-scheme` is.
+
+    The rules hold nothing but the root of an SVG document: taken into a page, they do nothing.
+    """
+    light, dark = re.findall(r"\.ck{([^}]*)}", style("base"))[:2]
+    named = ["".join(re.findall(r"--ck-[\w-]+:[^;]*;?", block)) for block in (light, dark)]
+    return f"svg:root{{{named[0]}}}@media (prefers-color-scheme:dark){{svg:root{{{named[1]}}}}}"
+
+
 def left(html: str) -> str:
     """Return a table whose cells keep to the left where JupyterLab's own style would put them to the right."""
     return re.sub(r"<(t[dh])\b(?![^>]*style)", r"<\1 style=text-align:left", html)
