@@ -16,10 +16,10 @@ from coursekit.views.choice import choice_sheet, grid_sheet
 from coursekit.views.comparison import comparison, watched
 from coursekit.views.diff import PacketDiff
 from coursekit.views.frames import dissected
-from coursekit.views.journey import JourneyView
 from coursekit.views.mtu import MtuBar
 from coursekit.views.packet import PacketView
 from coursekit.views.sheet import Sheet
+from coursekit.views.stage import Stage
 from coursekit.views.table import TableView
 
 if TYPE_CHECKING:
@@ -73,9 +73,9 @@ def table(
     return TableView(rows, _title(title), lookup=lookup, marked=marked)
 
 
-def journey(j: Journey, title: str = "") -> JourneyView:
+def journey(j: Journey, title: str = "") -> Stage:
     """Draw a packet's way through the cluster, stop by stop."""
-    return JourneyView(j, _title(title))
+    return Stage(j, _title(title))
 
 
 def chain(j_or_decisions: Journey | Iterable[Decision], title: str = "") -> LookupChain:

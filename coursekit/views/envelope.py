@@ -25,7 +25,7 @@ _ICMP = {
     128: ("echo request", "request", "echo"), 129: ("echo reply", "reply"),
 }  # fmt: skip
 _GAP = 7.0  # pixels between an Ethernet header and what it stands in front of
-_MOST, _LEAST = 7.0, 5.2  # pixels a byte: at the least, the name of a header of 8 bytes still fits
+_MOST, _LEAST = 7.0, 4.9  # pixels a byte: at the least, the name of a header of 8 bytes still fits
 _TOP, _BOX, _INSET = 26, 66, 5  # where the boxes begin, how tall the outermost is, how much each level shrinks
 _TEXT, _SMALL = 12, 11
 
@@ -132,20 +132,19 @@ def fit(frames: Iterable[Sequence[Part]], width: float) -> Scale:
     listed = [frame for frame in frames if frame]
     before = [[part for part in frame if not part["letter"]] for frame in listed]
     behind = [[part for part in frame if part["letter"]] for frame in listed]
-    gaps = [_GAP * sum(part["tint"] == "eth" for part in frame) for frame in listed]
 
     def need(sides: Sequence[Sequence[Part]], byte: float, data: float) -> float:
         bare = Scale(width, byte, 0, data)
-        return max((sum(bare.of(part) for part in side) for side in sides), default=0)
+        return max((sum(bare.of(part) + _gap(part) for part in side) for side in sides), default=0)
 
-    room = width - max(gaps, default=0)
     longest = need(before, 1, 1e9) + need(behind, 1, 1e9)
-    byte = min(_MOST, max(_LEAST, room / longest if longest else _MOST))
-    data = room - need(before, byte, 1e9) - need(behind, byte, 0)
-    while data < 60 and byte > 1:  # very long headers: smaller boxes rather than ones that stick out
+    byte, data = min(_MOST, max(_LEAST, width / longest if longest else _MOST)), width
+    while byte > 1:  # very long headers: smaller boxes rather than ones that stick out
+        data = width - need(before, byte, 1e9) - need(behind, byte, 0)
+        if data >= 60:
+            break
         byte *= 0.95
-        data = room - need(before, byte, 1e9) - need(behind, byte, 0)
-    return Scale(width, byte, max(gaps, default=0) + need(before, byte, data), max(data, 20.0))
+    return Scale(width, byte, need(before, byte, data), max(data, 20.0))
 
 
 @dataclass(frozen=True)
@@ -222,14 +221,14 @@ def _box(box: Box, scale: Scale) -> str:
     """Return one header: its name, what it says and its bytes, as far as they fit, and all of it as a tooltip."""
     part = box.part
     inset = _INSET * (box.level + (part["tint"] == "eth"))
-    tall, middle, room = _BOX - 2 * inset, box.x + box.wide / 2, box.wide - 4
+    tall, middle, room = _BOX - 2 * inset, box.x + box.wide / 2, box.wide - 2
     size = count(part["bytes"], "byte")
     bold = bool(fitting([part["label"]], room, _TEXT, bold=True))
     name = part["label"] if bold else fitting([part["label"], part["label"][:4]], room, _SMALL)
     says = fitting(part["values"], room, _SMALL)
     much = fitting([*(f"{size}, {note}" for note in part["notes"]), *(f"{part['bytes']}, {n}" for n in part["notes"]),
                     size, str(part["bytes"])], room, _SMALL)  # fmt: skip
-    names = ((name, ' class="ck-name"' if bold else ""), (says, ""), (much, ' class="ck-much"'))
+    names = ((name, ' class="ck-name"' if bold else ""), (says, ""), (much, ""))
     lines = [line for line in names if line[0]]
     y = _TOP + inset + (tall - 14 * len(lines)) / 2 + 11
     texts = "".join(
@@ -285,7 +284,7 @@ def _named(some: Sequence[Box], kind: str, words: str, scale: Scale) -> list[str
 
 
 def sheet() -> str:
-    """Return the style rules of the drawing; colours are the custom properties of base.css."""
+    """Return the style rules of the drawing; colours are the custom properties of base.css and palette.css."""
     return style("envelope")
 
 
@@ -293,7 +292,7 @@ def picture_of(frame: Sequence[Part], alt: str, width: float = 840, **more: Any)
     """Return a frame as an `<img>`: what survives sanitizers. `more` goes to `svg`."""
     drawn = svg(frame, width - 16, **more)
     return picture(
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="ck-drawing" viewBox="0 0 {width:g} {HEIGHT + 8}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="ck-art" viewBox="0 0 {width:g} {HEIGHT + 8}" '
         f'width="{width:g}" height="{HEIGHT + 8}"><style>{palette()}{sheet()}</style>'
         f'<rect class="ck-paper" width="100%" height="100%"/><g transform="translate(8 4)">{drawn}</g></svg>',
         alt, round(width),

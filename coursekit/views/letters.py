@@ -9,7 +9,7 @@ _WIDTHS = {
     **dict.fromkeys("il|'", 278), **dict.fromkeys("j", 278), **dict.fromkeys(" .,", 318), **dict.fromkeys(":;/", 337),
     **dict.fromkeys("f-()[]", 361), **dict.fromkeys("t", 392), **dict.fromkeys("r", 411), **dict.fromkeys("sczk", 550),
     **dict.fromkeys("mwM", 900), **dict.fromkeys("W…", 1000), **dict.fromkeys("→←+=−", 838), **dict.fromkeys("·", 318),
-    **dict.fromkeys("I", 295), **dict.fromkeys("ABCDEFGHKLNPRSTUVXYZ", 680), **dict.fromkeys("OQ", 787),
+    **dict.fromkeys("I", 295), **dict.fromkeys("ABCDEFGHKNPRSTUVXYZ", 690), "L": 560, **dict.fromkeys("OQ", 787),
 }  # fmt: skip
 _OTHER, _BOLD = 630, 1.12
 

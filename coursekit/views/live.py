@@ -41,7 +41,7 @@ def enliven(key: str, data: Mapping[str, Any]) -> None:
 def script() -> str:
     """Return the JavaScript module: the parts in static/, one after another."""
     static = files(__package__).joinpath("static")
-    names = ("packet", "journey", "bgp_map", "bgp_detail", "bgp", "live")
+    names = ("packet", "bgp_map", "journey", "bgp_detail", "bgp", "live")
     parts = (static.joinpath(f"{name}.js") for name in names)
     return "\n".join(part.read_text(encoding="utf-8") for part in parts)
 

@@ -27,6 +27,7 @@ from coursekit.views import live
 DEPTHS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 GOOD, BAD, QUIET = "#006b4e", "#a84300", "#595959"  # of text on a light card: 4.5 : 1 and more
 _WORDS = ("outer", "inner")
+_DRAWN = "bg|fg|quiet|line|good|bad"  # colours of base.css that drawings use beside those of palette.css
 
 
 class View(ABC):
@@ -113,13 +114,14 @@ def style(name: str) -> str:
 
 @cache
 def palette() -> str:
-    """Return the colours of base.css for an SVG inside an `<img>`: light, or dark if the image's `color-scheme` is.
+    """Return the colours of drawings for an SVG inside an `<img>`: light, or dark if the image's `color-scheme` is.
 
     The rules hold nothing but the root of an SVG document: taken into a page, they do nothing.
     """
-    light, dark = re.findall(r"\.ck{([^}]*)}", style("base"))[:2]
-    named = ["".join(re.findall(r"--ck-[\w-]+:[^;]*;?", block)) for block in (light, dark)]
-    return f"svg:root{{{named[0]}}}@media (prefers-color-scheme:dark){{svg:root{{{named[1]}}}}}"
+    base, tints = (re.findall(r"\.ck{([^}]*)}", style(name)) for name in ("base", "palette"))
+    kept = ("".join(re.findall(rf"--ck-(?:{_DRAWN}):[^;]*;", f"{block};")) for block in base)
+    both = [one + more for one, more in zip(kept, tints, strict=True)]
+    return f"svg:root{{{both[0]}}}@media (prefers-color-scheme:dark){{svg:root{{{both[1]}}}}}"
 
 
 def left(html: str) -> str:

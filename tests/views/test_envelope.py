@@ -168,8 +168,8 @@ def test_headers_on_their_way() -> None:
 
 @each
 def test_every_tint_has_a_colour_in_both_themes(frame: bytes) -> None:
-    """Each box's class has a rule, whose colour base.css defines for light and for dark."""
-    base = style("base")
+    """Each box's class has a rule, whose colour palette.css defines for light and for dark."""
+    base = style("palette")
     for part in parts(dissected(frame)):
         assert f".ck-{part['tint']} rect{{fill:var(--ck-{part['tint']})" in style("envelope")
         assert len(re.findall(rf"--ck-{part['tint']}:#[0-9a-f]{{6}}", base)) == 2
