@@ -7,7 +7,8 @@ on: the Ethernet header inside VXLAN is in, the one in front of the frame is not
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
@@ -15,6 +16,7 @@ from coursekit.packets.fields import Dissection, Layer
 from coursekit.views.letters import fitting, width
 from coursekit.views.twin import count, escape, palette, picture, style
 
+EDGE = 8  # pixels of margin left and right in a picture
 HEIGHT = 120  # pixels of the whole drawing: bracket, boxes, bracket
 _LINK = ("eth", "vlan", "sll", "sll2", "null")
 _IP = ("ip", "ipv6")
@@ -61,13 +63,14 @@ def parts(dissection: Dissection) -> list[Part]:
         drawn.append({
             "key": f"{layer.key}#{seen[layer.key]}", "layer": i, "name": layer.name,
             "label": _SHORT.get(layer.key, layer.name), "values": values, "notes": notes, "offset": start,
-            "bytes": end - start, "depth": layer.depth, "tint": _tint(layer.key),
+            "bytes": end - start, "depth": layer.depth, "tint": tint(layer.key),
             "counted": i >= own and layer.key != "padding", "letter": i >= letter and layer.key != "padding",
         })  # fmt: skip
     return drawn
 
 
-def _tint(key: str) -> str:
+def tint(key: str) -> str:
+    """Return the tint of a header by its protocol's name, such as "ip"."""
     return "eth" if key in _LINK else _TINTS.get(key, "l4")
 
 
@@ -181,20 +184,22 @@ def _gap(part: Part) -> float:
 
 def svg(
     frame: Sequence[Part], width: float, scale: Scale | None = None, *, ghosts: Sequence[Part] = (), mtu: bool = True,
-    letter: str = "the letter: the IP packet inside", ghost: str = "",
+    letter: str = "the letter: the IP packet inside", ghost: str = "", marked: Collection[str] = (), mark: str = "",
 ) -> str:  # fmt: skip
     """Return a frame as an SVG fragment `<g>` of HEIGHT pixels; each box carries its part's key as `data-part`.
 
     `scale` comes from `fit` where several frames are compared. `ghosts` are drawn dashed in front, with `ghost`
-    beneath them; `letter` stands under the innermost packet, `mtu` draws what a link's MTU counts.
+    beneath them; parts with the `marked` keys get a bold edge, and `mark` beneath them. `letter` stands under the
+    innermost packet, `mtu` draws what a link's MTU counts.
     """
     scale = scale or fit([[*ghosts, *frame]], width)
     placed = boxes(frame, scale, ghosts)
-    drawn = [*_grounds(placed), *(_box(box, scale) for box in placed)]
+    drawn = [*_grounds(placed), *(_box(box, scale, box.part["key"] in marked) for box in placed)]
     if mtu and placed:
         drawn += _counted(placed)
     drawn += _named([box for box in placed if box.part["letter"]], "ck-at-letter", letter, scale)
     drawn += _named([box for box in placed if box.ghost], "ck-at-ghost", ghost, scale)
+    drawn += _named([box for box in placed if box.part["key"] in marked], "ck-at-ghost", mark, scale, sum_up=False)
     return f'<g class="ck-envelope">{"".join(drawn)}</g>'
 
 
@@ -217,10 +222,11 @@ def _grounds(placed: Sequence[Box]) -> list[str]:
     return drawn
 
 
-def _box(box: Box, scale: Scale) -> str:
+def _box(box: Box, scale: Scale, marked: bool) -> str:
     """Return one header: its name, what it says and its bytes, as far as they fit, and all of it as a tooltip."""
     part = box.part
     inset = _INSET * (box.level + (part["tint"] == "eth"))
+    state = (" ck-ghost" if box.ghost else "") + (" ck-mark" if marked else "")
     tall, middle, room = _BOX - 2 * inset, box.x + box.wide / 2, box.wide - 2
     size = count(part["bytes"], "byte")
     bold = bool(fitting([part["label"]], room, _TEXT, bold=True))
@@ -238,7 +244,7 @@ def _box(box: Box, scale: Scale) -> str:
     title = ", ".join([part["name"], size, *part["values"][:1], *part["notes"][:1]])
     broken = _break(box.x + box.wide * 0.8, _TOP + inset, tall) if scale.broken(part) else ""
     return (
-        f'<g class="ck-box ck-{part["tint"]}{" ck-ghost" if box.ghost else ""}" data-part="{part["key"]}">'
+        f'<g class="ck-box ck-{part["tint"]}{state}" data-part="{part["key"]}">'
         f"<title>{escape(title)}</title>"
         f'<rect x="{box.x:.1f}" y="{_TOP + inset}" width="{box.wide:.1f}" height="{tall}"/>{broken}{texts}</g>'
     )
@@ -270,12 +276,12 @@ def _counted(placed: Sequence[Box]) -> list[str]:
     return drawn
 
 
-def _named(some: Sequence[Box], kind: str, words: str, scale: Scale) -> list[str]:
+def _named(some: Sequence[Box], kind: str, words: str, scale: Scale, *, sum_up: bool = True) -> list[str]:
     """Return a line beneath some boxes with its words in the middle, moved inside the drawing where they stick out."""
     if not some or not words:
         return []
     left, right = some[0].x, some[-1].x + some[-1].wide
-    text = f"{words}, {count(sum(box.part['bytes'] for box in some), 'byte')}"
+    text = f"{words}, {count(sum(box.part['bytes'] for box in some), 'byte')}" if sum_up else words
     half = width(text, _SMALL) / 2
     middle = min(max((left + right) / 2, half), max(scale.width - half, half))
     y = _TOP + _BOX
@@ -288,12 +294,37 @@ def sheet() -> str:
     return style("envelope")
 
 
+def _needed(drawn: str) -> str:
+    """Return the rules that a drawing needs, and the colours that those rules need: stored figures stay small."""
+    used = {"ck-art", "ck-paper", *re.findall(r"ck-[\w-]+", drawn)}
+    rules = re.findall(r"([^{}]+)({[^}]*})", sheet())
+    kept = "".join(
+        ",".join(some) + body for names, body in rules
+        if (some := [name for name in names.split(",") if used >= set(re.findall(r"\.(ck-[\w-]+)", name))])
+    )  # fmt: skip
+    colours = set(re.findall(r"var\((--ck-[\w-]+)\)", kept))
+    named = re.sub(r"(--ck-[\w-]+):[^;}]*;?", lambda m: m[0] if m[1] in colours else "", palette())
+    return re.sub(r"var\(--jp-[\w-]+,([^)]*)\)", r"\1", named) + kept  # no theme reaches into an <img>
+
+
 def picture_of(frame: Sequence[Part], alt: str, width: float = 840, **more: Any) -> str:
     """Return a frame as an `<img>`: what survives sanitizers. `more` goes to `svg`."""
-    drawn = svg(frame, width - 16, **more)
+    return pictured([("", svg(frame, width - 2 * EDGE, **more))], alt, width)
+
+
+def pictured(frames: Sequence[tuple[str, str]], alt: str, width: float = 840) -> str:
+    """Return what `svg` drew as one `<img>`, one frame beneath the other, each with a name above it or ""."""
+    y, drawn = 4, ""
+    for name, one in frames:
+        y += 18 if name else 0
+        text = f'<text class="ck-name" y="-8">{escape(name)}</text>' if name else ""
+        drawn += f'<g transform="translate({EDGE} {y})">{text}{one}</g>'
+        y += HEIGHT + 4
+    drawn = re.sub(r"\.0(?=[ \"vH])", "", drawn)
+    drawn = re.sub(r'<title>.*?</title>| data-part="[^"]*"', "", drawn)  # of no use in an <img>
     return picture(
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="ck-art" viewBox="0 0 {width:g} {HEIGHT + 8}" '
-        f'width="{width:g}" height="{HEIGHT + 8}"><style>{palette()}{sheet()}</style>'
-        f'<rect class="ck-paper" width="100%" height="100%"/><g transform="translate(8 4)">{drawn}</g></svg>',
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="ck-art" viewBox="0 0 {width:g} {y}" '
+        f'width="{width:g}" height="{y}"><style>{_needed(drawn)}</style>'
+        f'<rect class="ck-paper" width="100%" height="100%"/>{drawn}</svg>',
         alt, round(width),
     )  # fmt: skip

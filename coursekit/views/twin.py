@@ -34,6 +34,7 @@ class View(ABC):
     """Base of the views. A subclass sets `kind` and `data`, and draws `text()` and `html()` from `data` alone."""
 
     kind: str
+    tinted = False  # whether the tints of headers are used outside of pictures too
     data: dict[str, Any]
 
     @abstractmethod
@@ -52,7 +53,7 @@ class View(ABC):
         """Give the figure its behaviour in the browser, if a kernel runs."""
         if live.in_kernel():
             extra = self.alive()
-            live.enliven("" if extra is None else self.key, extra or {})
+            live.enliven("" if extra is None else self.key, extra or {}, getattr(self, "answer", None))
 
     def __repr__(self) -> str:
         return self.text()
@@ -60,9 +61,10 @@ class View(ABC):
     def figure(self) -> str:
         """Return the whole HTML twin: a figure with its own style sheet."""
         key = "" if type(self).alive is View.alive else f" ck-key-{self.key}"
+        sheets = [style(name) for name in ("base", *(["palette"] if self.tinted else []), self.kind)]
         return (
             f'<figure class="ck ck-{self.kind}{key} tex2jax_ignore mathjax_ignore" style="margin:0">'
-            f"<style>{style('base')}{style(self.kind)}{self.rules()}</style>{self.html()}</figure>"
+            f"<style>{''.join(sheets)}{self.rules()}</style>{self.html()}</figure>"
         )
 
     def rules(self) -> str:

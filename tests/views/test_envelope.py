@@ -15,8 +15,8 @@ from coursekit.cluster.model import load
 from coursekit.cluster.network import network
 from coursekit.cluster.path import Journey
 from coursekit.views import envelope
+from coursekit.views.dissected import dissected
 from coursekit.views.envelope import Part, fit, parts, svg
-from coursekit.views.frames import dissected
 from coursekit.views.letters import cut, fitting, width
 from coursekit.views.twin import style
 from tests.views.markup import offences

@@ -11,7 +11,7 @@ from coursekit.cluster.journey import ping
 from coursekit.cluster.model import load
 from coursekit.cluster.network import network
 from coursekit.views import live
-from coursekit.views.frames import dissected
+from coursekit.views.dissected import dissected
 from coursekit.views.packed import unpacked
 from coursekit.views.packet import PacketView
 from coursekit.views.stage import Stage
