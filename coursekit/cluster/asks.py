@@ -85,7 +85,7 @@ def neighbour(network: Network, host: Host, link: Link, hop: Address) -> Decisio
         other = network.host(name)
         if _answers(other, device, hop):
             row = Neighbour(hop, link.name, other.link(device).mac, "REACHABLE")
-            why = f"{found.why}; {name}:{device} answers"
+            why = f"not there yet; {'NDP' if hop.version == 6 else 'ARP'} asks, {name}:{device} answers; then this row"
             return Decision("neigh", str(hop), row, why, found.matches, "eth.dst")
     why = f"{found.why}; nobody on {link.name} says who has {hop}"
     return Decision("neigh", str(hop), None, why, found.matches, "eth.dst")

@@ -109,7 +109,7 @@ def _key(packet: bytes) -> bytes:
     return bytes(masked)
 
 
-def _identity(packet: bytes) -> bytes:
+def identity(packet: bytes) -> bytes:
     """Return what tells a packet from every other, whatever happened to the rest of it; b"" for what is no packet."""
     try:
         size = header_length(packet)
@@ -207,7 +207,7 @@ class _Matcher:
         self.by(_key, waiting)
 
     def damaged(self, waiting: Sequence[Inside]) -> None:
-        self.by(_identity, waiting)
+        self.by(identity, waiting)
         waiting = [item for item in waiting if item.frame.number not in self.done]
         index: dict[tuple[int, int, bytes], list[tuple[Frame, Slot]]] = defaultdict(list)
         for frame in self.free():
@@ -237,9 +237,9 @@ class _Matcher:
         index: dict[bytes, list[tuple[Frame, Slot]]] = defaultdict(list)
         for frame in free:
             for slot in self.slots(frame):
-                index[_identity(frame.data[slot.at :])].append((frame, slot))
+                index[identity(frame.data[slot.at :])].append((frame, slot))
         for item in waiting:
-            firsts = index.get(_identity(item.packet), [])
+            firsts = index.get(identity(item.packet), [])
             if not exact and not firsts:
                 start = _plain(item.packet[:60])
                 firsts = [(frame, slot) for frame, slot, data in beginnings if _distance(start, data) <= NEAR]

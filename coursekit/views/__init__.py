@@ -15,11 +15,12 @@ from coursekit.views.chain import LookupChain
 from coursekit.views.choice import choice_sheet, grid_sheet
 from coursekit.views.comparison import comparison, watched
 from coursekit.views.diff import PacketDiff
-from coursekit.views.frames import dissected
-from coursekit.views.journey import JourneyView
+from coursekit.views.dissected import dissected
+from coursekit.views.frames import FramesView
 from coursekit.views.mtu import MtuBar
 from coursekit.views.packet import PacketView
 from coursekit.views.sheet import Sheet
+from coursekit.views.stage import Stage
 from coursekit.views.table import TableView
 
 if TYPE_CHECKING:
@@ -63,6 +64,19 @@ def diff(
     return PacketDiff(dissected(a), dissected(b), labels)
 
 
+def frames(
+    source: Any, at: str | Iterable[str] | None = None, filter: str = "", title: str = "",  # noqa: A002
+    most: int = 20,
+) -> FramesView:  # fmt: skip
+    """List frames as Wireshark and tcpdump show them; of several capture points, each packet and where it was seen.
+
+    `source` is a recording, a capture, a journey, what a lab's ping returns, or {"node1:eth0": frames}. `at` is a
+    capture point, a host, or several; by default all that saw something, in the order of the path. `filter` is
+    tcpdump's; of several points a packet is listed that passes it at one of them. `most` rows are drawn.
+    """
+    return FramesView(source, at, filter, _title(title), most)
+
+
 def table(
     rows: Iterable[Any], title: str = "", lookup: Lookup[Any] | None = None, marked: Iterable[Any] = ()
 ) -> TableView:
@@ -73,9 +87,9 @@ def table(
     return TableView(rows, _title(title), lookup=lookup, marked=marked)
 
 
-def journey(j: Journey, title: str = "") -> JourneyView:
+def journey(j: Journey, title: str = "") -> Stage:
     """Draw a packet's way through the cluster, stop by stop."""
-    return JourneyView(j, _title(title))
+    return Stage(j, _title(title))
 
 
 def chain(j_or_decisions: Journey | Iterable[Decision], title: str = "") -> LookupChain:

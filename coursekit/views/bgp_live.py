@@ -6,11 +6,8 @@ compressed; the bytes of messages, as figures, apart from the rest: they are unp
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
-from collections.abc import Hashable, Mapping, Sequence
-from json import dumps, loads
+from collections.abc import Mapping
 from typing import Any
-from zlib import compress, decompress
 
 from coursekit.bgp.scenario import Scenario
 from coursekit.bgp.session import END_OF_RIB, Update
@@ -18,34 +15,19 @@ from coursekit.bgp.trace import Held, Sent, Trace
 from coursekit.bgp.wire import update_bytes
 from coursekit.packets.layout import dissect
 from coursekit.views import bgp_words as words
+from coursekit.views.packed import Numbers, packed
 from coursekit.views.packet import PacketView
 from coursekit.views.twin import style
 
 _FIGURES = 120  # different messages whose bytes are drawn
 
 
-class _Numbers:
-    """Gives equal things one number; `all` are the things in the order of their numbers."""
-
-    def __init__(self, first: Sequence[Any] = ()) -> None:
-        self.all: list[Any] = []
-        self.known: dict[Hashable, int] = {}
-        for thing in first:
-            self(thing)
-
-    def __call__(self, key: Hashable, thing: Any = None) -> int:
-        if key not in self.known:
-            self.known[key] = len(self.all)
-            self.all.append(key if thing is None else thing)
-        return self.known[key]
-
-
 def bgp_live(scenario: Scenario, run: Trace, data: Mapping[str, Any]) -> dict[str, Any]:
     """Return the JSON-ready steps of a run whose every router is in `data`, the data of its BgpView."""
-    routers = _Numbers([router["name"] for router in data["routers"]])
-    sessions = _Numbers([session["id"] for session in data["sessions"]])
-    prefixes, texts, held = _Numbers(run.prefixes), _Numbers(), _Numbers()
-    attributes, figures = _Numbers(), _Numbers()
+    routers = Numbers([router["name"] for router in data["routers"]])
+    sessions = Numbers([session["id"] for session in data["sessions"]])
+    prefixes, texts, held = Numbers(run.prefixes), Numbers(), Numbers()
+    attributes, figures = Numbers(), Numbers()
 
     def path(given: Any) -> int:
         return attributes(given, words.attributes(given))
@@ -80,24 +62,15 @@ def bgp_live(scenario: Scenario, run: Trace, data: Mapping[str, Any]) -> dict[st
           for kind in numbers if getattr(event, kind)}]
         for event in run.events
     ]  # fmt: skip
-    return {"run": _packed({
+    return {"run": packed({
         "messages": [message(sent) for sent in run.messages], "steps": steps, "empty": empty,
         "chapters": [[chapter["name"], chapter["first"], chapter["last"], chapter["says"], chapter["converged"]]
                      for chapter in data["chapters"]],
         "begins": {kind: [int(up) for name, up in run.begins[kind].items()] for kind in numbers},
         "routers": routers.all, "sessions": sessions.all, "prefixes": prefixes.all, "words": texts.all,
         "attributes": attributes.all, "held": held.all,
-    }), "figures": _packed([_figure(update) for update in figures.all]), "sheet": style("bgp_stage")}  # fmt: skip
+    }), "figures": packed([_figure(update) for update in figures.all]), "sheet": style("bgp_stage")}  # fmt: skip
 
 
 def _figure(update: Update) -> str:
     return PacketView(dissect(update_bytes(update), "bgp"), "The message as it stands in the TCP stream").figure()
-
-
-def _packed(given: Any) -> str:
-    return b64encode(compress(dumps(given, separators=(",", ":")).encode(), 9)).decode()
-
-
-def unpacked(packed: str) -> Any:
-    """Return what `run` or `figures` hold, as the browser reads it."""
-    return loads(decompress(b64decode(packed)))

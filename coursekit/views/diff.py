@@ -8,11 +8,13 @@ from typing import Any
 
 from coursekit.errors import CourseError, given
 from coursekit.packets.fields import Dissection, Field, Layer
+from coursekit.views.envelope import EDGE, fit, parts, pictured, svg, tint
 from coursekit.views.packet_data import layer_title
 from coursekit.views.twin import View, columns, count, depth_colour, escape
 
 _MARKS = {"same": "=", "changed": "≠", "added": "+", "removed": "−"}
 _WORDS = {"same": "equal", "changed": "changed", "added": "only in b", "removed": "only in a"}
+_WIDE = 840  # pixels of the picture
 _WIDTH = 100  # columns of text
 _WIDEST = 39  # characters of a name or value in text, as many as an IPv6 address has; payloads are longer
 Pair = tuple[Layer | None, Layer | None]
@@ -22,6 +24,7 @@ class PacketDiff(View):
     """Frames a and b, aligned by header. `labels` name them; `everything=True` lists equal fields too."""
 
     kind = "diff"
+    tinted = True
 
     def __init__(
         self, a: Dissection, b: Dissection, labels: tuple[str, str] = ("a", "b"), title: str = "", *,
@@ -33,6 +36,7 @@ class PacketDiff(View):
         self.data: dict[str, Any] = {
             "title": title, "labels": list(labels), "sizes": [len(a.data), len(b.data)],
             "layers": [_layer(one, other) for one, other in align(a.layers, b.layers)], "same": a.data == b.data,
+            "parts": [parts(a), parts(b)], "lone": _lone(a, b),
         }  # fmt: skip
 
     def text(self) -> str:
@@ -51,25 +55,45 @@ class PacketDiff(View):
         return "\n".join(lines)
 
     def html(self) -> str:
-        """Return one table: a group per header, a row per differing field."""
+        """Return both envelopes to scale, then the headers with a row per differing field; lone ones are folded."""
         data = self.data
         title = f"<figcaption>{escape(data['title'])}</figcaption>" if data["title"] else ""
         named = zip("ab", data["labels"], data["sizes"], strict=True)
         names = [f"{letter}: {label} ({count(size, 'byte')})" for letter, label, size in named]
-        head = "".join(f'<th scope=col style="text-align:left">{escape(name)}' for name in ("", "field", *names))
-        groups = "".join(self._group(layer) for layer in data["layers"])
-        return f"{title}<p><b>{escape(verdict(data))}</b></p><table class=ck-diff><thead><tr>{head}{groups}</table>"
+        head = "".join(f"<th scope=col style=text-align:left>{escape(name)}" for name in ("", "field", *names))
+        groups = "".join(self._group(layer, head) for layer in data["layers"])
+        return f"{title}<p><b>{escape(verdict(data))}</b></p>{self._picture(names)}{groups}"
 
-    def _group(self, layer: dict[str, Any]) -> str:
-        colour = depth_colour(layer["depth"])
-        head = (
-            f'<tbody><tr class="ck-head ck-{layer["mark"]} d{layer["depth"] % 4}"><th scope=rowgroup colspan=4 '
-            f'style="text-align:left;border-left:6px solid {colour}">{_sign(layer)} {escape(_layer_words(layer))}'
+    def _picture(self, names: Sequence[str]) -> str:
+        """Return both frames, the letters one above the other; headers that only one has stand out, with their sum."""
+        a, b = self.data["parts"]
+        if not a or not b:
+            return ""
+        scale = fit([a, b], _WIDE - 2 * EDGE)
+        frames = []
+        for sign, name, frame, lone in zip("−+", names, (a, b), self.data["lone"], strict=True):
+            sizes = [part["bytes"] for part in frame if part["key"] in lone]
+            words = f"{sign}{sum(sizes)} = {' + '.join(map(str, sizes))}" if len(sizes) > 1 else f"{sign}{sum(sizes)}"
+            frames.append((name, svg(frame, scale.width, scale, marked=lone, mark=words)))
+        return pictured(frames[1:] if self.data["same"] else frames, f"To scale: {verdict(self.data)}", _WIDE)
+
+    def _group(self, layer: dict[str, Any], head: str) -> str:
+        """Return a header: open if both frames have it and it differs, folded with a count if only one has it."""
+        listed = self._listed(layer)
+        lone = layer["mark"] != "same"
+        words = f"{_sign(layer)} {_layer_words(layer)}" + (f", {count(len(listed), 'field')}" if lone else "")
+        names = f"ck-head ck-{layer['tint']} d{layer['depth'] % 4}"
+        edge = f'style="border-left:6px solid {depth_colour(layer["depth"])}"'
+        if not listed:
+            return f'<div class="{names}" {edge}>{escape(words)}</div>'
+        rows = "".join(
+            f"<tr class=ck-{f['mark']}><td style=text-align:left>{_MARKS[f['mark']]} {_WORDS[f['mark']]}"
+            + "".join(f"<td style=text-align:left>{escape(f[key])}" for key in ("name", "a", "b"))
+            for f in listed
         )
-        return head + "".join(
-            f'<tr class=ck-{f["mark"]}><td style="text-align:left">{_MARKS[f["mark"]]} {_WORDS[f["mark"]]}'
-            + "".join(f'<td style="text-align:left">{escape(f[key])}' for key in ("name", "a", "b"))
-            for f in self._listed(layer)
+        return (
+            f'<details{"" if lone else " open"}><summary class="{names}" data-lm-suppress-shortcuts=true {edge}>'
+            f"{escape(words)}</summary><table class=ck-diff><thead><tr>{head}<tbody>{rows}</table></details>"
         )
 
     def _listed(self, layer: dict[str, Any]) -> list[dict[str, str]]:
@@ -164,8 +188,19 @@ def _layer(a: Layer | None, b: Layer | None) -> dict[str, Any]:
     return {
         "key": layer.key, "name": layer.name, "depth": (b or layer).depth,
         "bytes": ((b or layer).width + 7) // 8, "was": (layer.width + 7) // 8,
-        "mark": "same" if a and b else "added" if b else "removed", "fields": _fields(a, b),
+        "tint": tint(layer.key), "mark": "same" if a and b else "added" if b else "removed", "fields": _fields(a, b),
     }  # fmt: skip
+
+
+def _lone(a: Dissection, b: Dissection) -> list[list[str]]:
+    """Return the keys of the parts that only frame a has, and of those that only b has."""
+    reached, alone = [0, 0], [set[int](), set[int]()]
+    for pair in align(a.layers, b.layers):
+        for end, layer in enumerate(pair):
+            if layer is not None and pair[1 - end] is None:
+                alone[end].add(reached[end])
+            reached[end] += layer is not None
+    return [[part["key"] for part in parts(it) if part["layer"] in at] for it, at in zip((a, b), alone, strict=True)]
 
 
 def _fields(a: Layer | None, b: Layer | None) -> list[dict[str, str]]:

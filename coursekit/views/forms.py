@@ -26,8 +26,8 @@ from coursekit.packets.encapsulation import encapsulate
 from coursekit.packets.layout import dissect
 from coursekit.packets.mtu import MINIMUM, Fate, fate, inner_mtu
 from coursekit.views import live
-from coursekit.views.journey import JourneyView
 from coursekit.views.mtu import MtuBar
+from coursekit.views.stage import Stage
 from coursekit.views.table import TableView
 from coursekit.views.twin import View, escape, style
 
@@ -122,7 +122,7 @@ class FaultForm(Form):
         self.journey = ping(built, self.source, self.target, size=self.size.value)
         if said and self.journey == whole:
             said.append("This ping does not meet the fault: it goes as if nothing were broken.")
-        return said, [JourneyView(self.journey)]
+        return said, [Stage(self.journey)]
 
 
 class ProfileForm(Form):
@@ -140,7 +140,7 @@ class ProfileForm(Form):
         built = network(_under(self.cluster, self.profile.value))
         self.journey = ping(built, self.source, self.target)
         node = self.cluster.pod(self.source).node
-        return [], [JourneyView(self.journey), *_tables(built, node, self.journey)]
+        return [], [Stage(self.journey), *_tables(built, node, self.journey)]
 
 
 class MtuForm(Form):

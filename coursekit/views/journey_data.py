@@ -8,9 +8,12 @@ from typing import Any
 
 from coursekit.cluster.path import Decision, Journey, Stop
 from coursekit.cluster.prints import packet_at, ping_line
+from coursekit.cluster.tables import FdbEntry, Neighbour
 from coursekit.errors import expect
 from coursekit.packets.fields import Dissection, Layer
 from coursekit.packets.layout import dissect
+from coursekit.views.chapters import chapters, who_knows
+from coursekit.views.envelope import parts
 from coursekit.views.twin import count
 
 _HEAD, _TAIL = 36, 8  # stops that are drawn of a packet that goes round in circles; the longest real path has 20
@@ -19,13 +22,27 @@ _SHORT = {"eth": "Eth", "vlan": "VLAN", "ip": "IPv4", "ipv6": "IPv6", "icmp": "I
 
 
 def journey_data(journey: Journey, title: str) -> dict[str, Any]:
-    """Return the JSON-ready data of a JourneyView; stops are numbered from 1, in order."""
+    """Return the JSON-ready data of a Stage; stops are numbered from 1, in order."""
     expect(journey, Journey, 'A journey is what ping(network, "podA", "podB") returns')
     replies = [reply for reply in (journey.reply, *journey.others) if reply is not None]
+    knows, words = who_knows(journey)
     return {
         "title": title or _title(journey), "stops": _stops(journey.stops), "total": len(journey.stops),
         "outcome": _outcome(journey), "replies": [_reply(reply) for reply in replies],
+        "knows": {"who": knows, "sentence": words}, "addresses": _addresses(journey),
     }  # fmt: skip
+
+
+def _addresses(journey: Journey) -> dict[str, str]:
+    """Return the address that each host sends from or takes packets at, as far as the journey shows it."""
+    found: dict[str, str] = {}
+    for one in (journey, *filter(None, (journey.reply, *journey.others))):
+        for i, stop in enumerate(one.stops):
+            taken = [d.asked for d in stop.decisions if d.table == "local" and d.row is not None]
+            sent = packet_at(stop) if i == 0 or (stop.action == "sends" and stop.direction == "out") else None
+            for address in [*([str(sent.src)] if sent else []), *taken]:
+                found.setdefault(stop.host, address)
+    return found
 
 
 def _title(journey: Journey) -> str:
@@ -43,16 +60,18 @@ def _stops(stops: Sequence[Stop]) -> list[dict[str, Any]]:
             continue
         seen = first.setdefault(stop.frame or b"", number)
         drawn.append(_stop(stop, number, seen if stop.frame and seen < number else 0))
+    for found, chapter in zip(drawn, chapters(drawn), strict=True):
+        found["chapter"] = chapter
     return drawn
 
 
 def _stop(stop: Stop, number: int, seen: int) -> dict[str, Any]:
-    dissection = _dissect(stop.frame) if stop.frame else None
+    dissection = dissection_of(stop.frame) if stop.frame else None
     return {
         "n": number, "host": stop.host, "device": stop.device, "action": stop.action, "direction": stop.direction,
         "note": stop.note, "decisions": [_decision(d, stop.note) for d in stop.decisions if _decides(d)],
         "size": len(stop.frame or b""), "same": seen, "headers": headers(dissection) if dissection else [],
-        "envelope": envelope(dissection) if dissection else "",
+        "envelope": envelope(dissection) if dissection else "", "parts": parts(dissection) if dissection else [],
     }  # fmt: skip
 
 
@@ -66,11 +85,18 @@ def _decision(decision: Decision, note: str) -> dict[str, str]:
     sets = f"sets {decision.sets}" if decision.sets and decision.row is not None else ""
     return {
         "table": decision.table, "asked": decision.asked, "why": "; ".join(filter(None, (why, sets))),
-        "row": "no row" if decision.row is None else str(decision.row),
+        "row": "no row" if decision.row is None else str(decision.row), "reason": why,
+        "sets": decision.sets, "value": _value(decision.row),
     }  # fmt: skip
 
 
-def _dissect(frame: bytes) -> Dissection:
+def _value(row: object) -> str:
+    """Return what a row of a neighbour or forwarding table puts into a header."""
+    value = row.lladdr if isinstance(row, Neighbour) else row.dst if isinstance(row, FdbEntry) else None
+    return "" if value is None else str(value)
+
+
+def dissection_of(frame: bytes) -> Dissection:
     """Take a frame apart; devices such as tunl0 have no Ethernet header, and a journey does not say which."""
     return dissect(frame, "raw" if _is_bare(frame) else "ethernet")
 
@@ -184,7 +210,7 @@ def _is_ping(journey: Journey) -> bool:
     first = next((stop.frame for stop in journey.stops if stop.frame), None)
     if first is None:
         return False
-    keys = [(layer.key, layer.summary) for layer in _dissect(first).layers]
+    keys = [(layer.key, layer.summary) for layer in dissection_of(first).layers]
     return any(key.startswith("icmp") and summary.startswith("echo request") for key, summary in keys)
 
 

@@ -9,11 +9,12 @@ and without either the figures are what they are in HTML.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
+Answer = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 _MOST = 24  # figures whose data is kept for a page that is loaded anew; a form makes one at each change
 _models: dict[str, Any] = {}
 
@@ -27,11 +28,16 @@ def in_kernel() -> bool:
     return getattr(get_ipython(), "kernel", None) is not None
 
 
-def enliven(key: str, data: Mapping[str, Any]) -> None:
-    """Send the behaviour of the views, and `data` for the figure called `key`, to the browser; once per key."""
+def enliven(key: str, data: Mapping[str, Any], answer: Answer | None = None) -> None:
+    """Send the behaviour of the views, and `data` for the figure called `key`, to the browser; once per key.
+
+    `answer` is called with what the figure asks, and its return value is sent back.
+    """
     if key in _models or not in_kernel():
         return
-    _models[key] = _model_class()(key=key, data=dict(data))
+    model = _models[key] = _model_class()(key=key, data=dict(data))
+    if answer is not None:
+        model.on_msg(lambda _, asked, __: model.send(answer(asked)))
     if len(_models) > _MOST:
         oldest = next(name for name in _models if name)
         _models.pop(oldest).close()
@@ -41,7 +47,7 @@ def enliven(key: str, data: Mapping[str, Any]) -> None:
 def script() -> str:
     """Return the JavaScript module: the parts in static/, one after another."""
     static = files(__package__).joinpath("static")
-    names = ("packet", "journey", "bgp_map", "bgp_detail", "bgp", "live")
+    names = ("packet", "frames", "bgp_map", "journey", "bgp_detail", "bgp", "live")
     parts = (static.joinpath(f"{name}.js") for name in names)
     return "\n".join(part.read_text(encoding="utf-8") for part in parts)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from coursekit.packets.fields import Dissection, Field, Layer
+from coursekit.views.envelope import parts, tint
 from coursekit.views.twin import count, depth_words
 
 ROW = 16  # bytes to a row, as every hex dump has them
@@ -25,6 +26,7 @@ def packet_data(dissection: Dissection, title: str) -> dict[str, Any]:
     size = len(dissection.data)
     return {
         "title": title, "size": size, "layers": layers, "stopped": dissection.stopped or "",
+        "parts": parts(dissection),
         "rows": list(_rows(dissection.data, layers)),
     }  # fmt: skip
 
@@ -33,7 +35,7 @@ def _layer(layer: Layer, fields: list[dict[str, Any]]) -> dict[str, Any]:
     start, end = layer.bit_offset // 8, (layer.bit_offset + layer.width + 7) // 8
     return {
         "key": layer.key, "name": layer.name, "depth": layer.depth, "start": start, "bytes": end - start,
-        "summary": layer.summary, "source": layer.source, "fields": fields,
+        "summary": layer.summary, "source": layer.source, "fields": fields, "tint": tint(layer.key),
     }  # fmt: skip
 
 
@@ -65,7 +67,7 @@ def _rows(frame: bytes, layers: list[dict[str, Any]]) -> Iterator[dict[str, Any]
                 owners[i] += (field["id"],)
                 # a cut falls on the end of a row
                 shown[i] = last - first < 2 * _SHOWN or i - first < _SHOWN + -first % ROW
-    depth_of = {field["id"]: (layer["depth"], i % 2) for i, layer in enumerate(layers) for field in layer["fields"]}
+    layer_of = {field["id"]: i for i, layer in enumerate(layers) for field in layer["fields"]}
     for offset in range(0, len(frame), ROW):
         chunks: list[dict[str, Any]] = []
         for i in range(offset, min(offset + ROW, len(frame))):
@@ -74,9 +76,8 @@ def _rows(frame: bytes, layers: list[dict[str, Any]]) -> Iterator[dict[str, Any]
             if chunks and tuple(chunks[-1]["fields"]) == owners[i]:
                 chunks[-1]["hex"] += f" {frame[i]:02x}"
                 continue
-            depth, shade = depth_of[owners[i][0]] if owners[i] else (0, 0)
             own = list(owners[i])
-            chunks.append({"at": i, "hex": f"{frame[i]:02x}", "fields": own, "depth": depth, "shade": shade})
+            chunks.append({"at": i, "hex": f"{frame[i]:02x}", "fields": own, "layer": layer_of[own[0]] if own else -1})
         if chunks:
             yield {"offset": offset, "chunks": chunks}
 

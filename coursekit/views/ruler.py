@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from coursekit.views.packet_data import layer_place, layer_title
-from coursekit.views.twin import depth_colour, escape
+from coursekit.views.folded import layer_head
+from coursekit.views.twin import escape
 
 _WORD = 32
 _TALLEST = 10  # rows of one header that are drawn bit by bit; what is longer is payload or a long list of options
@@ -18,14 +18,10 @@ def ruler_html(data: dict[str, Any]) -> str:
     nested = any(layer["depth"] for layer in data["layers"])
     numbers = "".join(f"<th scope=col>{bit}" for bit in range(_WORD))
     tables = []
-    for layer in data["layers"]:
+    for i, layer in enumerate(data["layers"]):
         rows = "".join("<tr>" + "".join(cells) for cells in _rows(layer))
-        caption = f"{escape(layer_title(layer, nested))} <small>{escape(layer_place(layer))}</small>"
-        edge = f"text-align:left;border-left:6px solid {depth_colour(layer['depth'])}"
-        tables.append(
-            f'<table class=ck-ruler><caption class=d{layer["depth"] % 4} style="{edge}">{caption}</caption>'
-            f"<thead><tr>{numbers}<tbody>{rows}</table>"
-        )
+        head = layer_head(i, layer, nested)
+        tables.append(f"{head}<table class=ck-ruler><thead><tr>{numbers}<tbody>{rows}</table></details>")
     return "<div class=ck-scroll>" + "".join(tables) + "</div>"
 
 

@@ -27,12 +27,14 @@ from coursekit.views import live
 DEPTHS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 GOOD, BAD, QUIET = "#006b4e", "#a84300", "#595959"  # of text on a light card: 4.5 : 1 and more
 _WORDS = ("outer", "inner")
+_DRAWN = "bg|fg|quiet|line|good|bad"  # colours of base.css that drawings use beside those of palette.css
 
 
 class View(ABC):
     """Base of the views. A subclass sets `kind` and `data`, and draws `text()` and `html()` from `data` alone."""
 
     kind: str
+    tinted = False  # whether the tints of headers are used outside of pictures too
     data: dict[str, Any]
 
     @abstractmethod
@@ -51,7 +53,7 @@ class View(ABC):
         """Give the figure its behaviour in the browser, if a kernel runs."""
         if live.in_kernel():
             extra = self.alive()
-            live.enliven("" if extra is None else self.key, extra or {})
+            live.enliven("" if extra is None else self.key, extra or {}, getattr(self, "answer", None))
 
     def __repr__(self) -> str:
         return self.text()
@@ -59,9 +61,10 @@ class View(ABC):
     def figure(self) -> str:
         """Return the whole HTML twin: a figure with its own style sheet."""
         key = "" if type(self).alive is View.alive else f" ck-key-{self.key}"
+        sheets = [style(name) for name in ("base", *(["palette"] if self.tinted else []), self.kind)]
         return (
             f'<figure class="ck ck-{self.kind}{key} tex2jax_ignore mathjax_ignore" style="margin:0">'
-            f"<style>{style('base')}{style(self.kind)}{self.rules()}</style>{self.html()}</figure>"
+            f"<style>{''.join(sheets)}{self.rules()}</style>{self.html()}</figure>"
         )
 
     def rules(self) -> str:
@@ -109,6 +112,18 @@ def style(name: str) -> str:
         return ""
     sheet = re.sub(r"/\*.*?\*/", "", source.read_text(encoding="utf-8"), flags=re.DOTALL)
     return re.sub(r"\s*([{};,>])\s*", r"\1", re.sub(r"\s+", " ", sheet)).replace(": ", ":").strip()
+
+
+@cache
+def palette() -> str:
+    """Return the colours of drawings for an SVG inside an `<img>`: light, or dark if the image's `color-scheme` is.
+
+    The rules hold nothing but the root of an SVG document: taken into a page, they do nothing.
+    """
+    base, tints = (re.findall(r"\.ck{([^}]*)}", style(name)) for name in ("base", "palette"))
+    kept = ("".join(re.findall(rf"--ck-(?:{_DRAWN}):[^;]*;", f"{block};")) for block in base)
+    both = [one + more for one, more in zip(kept, tints, strict=True)]
+    return f"svg:root{{{both[0]}}}@media (prefers-color-scheme:dark){{svg:root{{{both[1]}}}}}"
 
 
 def left(html: str) -> str:

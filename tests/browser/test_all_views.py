@@ -27,6 +27,8 @@ VIEWS = {
     "packet": 'views.packet(outside, "Echo request")',
     "ruler": "views.packet(outside, ruler=True)",
     "diff": "views.diff(inside, outside)",
+    "frames": 'views.frames(recording("flannel-vxlan"), filter="icmp")',
+    "frames at a point": 'views.frames(recording("flannel-vxlan"), "node1:eth0")',
     "table": 'views.table(routes, lookup=lookup(routes, "10.244.1.7"), title="node1: ip route")',
     "no match": 'views.table(routes[1:], lookup=lookup(routes[1:], "192.0.2.1"), title="no row")',
     "journey": 'views.journey(ping(net, "podA", "podB"))',

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.browser.conftest import Lab, code
+from tests.browser.conftest import ARGUMENTS, Lab, code
+from tests.conftest import chromium
 
 pytestmark = pytest.mark.browser
 
@@ -22,10 +23,10 @@ DOLLARS = """views.packet(
     bytes.fromhex("4500002e0000000040fd0000c0000201c0000202") + b"GET /?a=$x$&b=$y$ HTTP/1.1", linktype="raw")"""
 LIT = "rgb(255, 224, 138)"
 # The numbers of the fields that are lit: in the bytes, in the table.
-LIT_FIELDS = """colour => ['.ck-hex span', '.ck-fields tr'].map(where => [...new Set(
+LIT_FIELDS = """colour => ['.ck-hex b', '.ck-fields tr'].map(where => [...new Set(
     [...document.querySelectorAll(where)].filter(e => getComputedStyle(e).backgroundColor === colour)
         .flatMap(e => [...e.classList].filter(n => /^f\\d+$/.test(n)).map(n => Number(n.slice(1)))))])"""
-LIT_BYTES = """colour => [...document.querySelectorAll('.ck-hex span')]
+LIT_BYTES = """colour => [...document.querySelectorAll('.ck-hex b')]
     .filter(e => getComputedStyle(e).backgroundColor === colour).map(e => e.textContent).join(' ')"""
 
 
@@ -41,20 +42,35 @@ def drawn(lab: Lab, page: Any) -> Any:
 
 
 def field(page: Any, name: str, nth: int = 0) -> Any:
-    """Return the row of a field, by its name."""
-    return page.locator(".ck-fields tr", has_text=name).nth(nth)
+    """Return the row of a field, by its name, in a header that is open."""
+    return page.locator(".ck-layer[open] .ck-fields tr", has_text=name).nth(nth)
+
+
+def unfold(page: Any, *numbers: int) -> None:
+    """Leave just these headers of the first figure open, counted from 0."""
+    page.evaluate("""numbers => document.querySelector('.ck-packet').querySelectorAll('.ck-layer')
+        .forEach((layer, i) => layer.open = numbers.includes(i))""", numbers)
+    page.wait_for_timeout(100)
+
+
+def opened(page: Any) -> list[int]:
+    """Return which headers of the first figure are open."""
+    return page.evaluate("""() => [...document.querySelector('.ck-packet').querySelectorAll('.ck-layer')]
+        .flatMap((layer, i) => layer.open ? [i] : [])""")
 
 
 def rest(page: Any) -> None:
-    """Take pointer and focus away from the figure."""
+    """Take pointer and focus away from the figure, and fold its headers."""
     page.mouse.move(5, 5)
     page.evaluate("() => document.activeElement.blur()")
+    unfold(page)
 
 
 def test_hovering_a_byte_lights_its_field(drawn: Any) -> None:
     """The pointer on a byte lights that byte's field, all its bytes, and nothing else."""
     rest(drawn)
     assert drawn.evaluate(LIT_FIELDS, LIT) == [[], []]
+    unfold(drawn, 1)
     drawn.locator(".ck-hex .f13").first.hover()  # the Time to Live
     assert drawn.evaluate(LIT_FIELDS, LIT) == [[13], [13]]
 
@@ -62,6 +78,7 @@ def test_hovering_a_byte_lights_its_field(drawn: Any) -> None:
 def test_hovering_a_field_lights_its_bytes(drawn: Any) -> None:
     """The pointer on a field lights the row and every byte of the field, over the end of a row too."""
     rest(drawn)
+    unfold(drawn, 1)
     field(drawn, "Destination Address").hover()
     assert drawn.evaluate(LIT_BYTES, LIT) == "c0 a8 01 0b"
 
@@ -76,6 +93,7 @@ def test_a_byte_of_several_fields_lights_them_all(drawn: Any) -> None:
 def test_explanation_is_read_out(drawn: Any) -> None:
     """The field under the pointer is explained, with its source, in a line that screen readers announce."""
     rest(drawn)
+    unfold(drawn, 3)
     field(drawn, "VXLAN Network Identifier").hover()
     detail = drawn.locator(".ck-detail").first
     assert (detail.get_attribute("role"), detail.get_attribute("aria-live")) == ("status", "polite")
@@ -86,9 +104,10 @@ def test_explanation_is_read_out(drawn: Any) -> None:
 
 
 def test_arrow_keys_walk_through_fields(drawn: Any) -> None:
-    """One Tab stop for all fields; the arrow keys, Home and End move inside and light the bytes."""
+    """One Tab stop for all open fields; the arrow keys, Home and End move inside and light the bytes."""
     rest(drawn)
-    assert drawn.locator(".ck-fields").first.locator('[tabindex="0"]').count() == 1
+    unfold(drawn, *range(8))
+    assert drawn.locator(".ck-packet").first.locator('.ck-fields [tabindex="0"]').count() == 1
     field(drawn, "Destination").focus()
     for _ in range(3):
         drawn.keyboard.press("ArrowDown")
@@ -105,7 +124,7 @@ def test_arrow_keys_walk_through_fields(drawn: Any) -> None:
 def test_arrow_keys_walk_through_bytes(drawn: Any) -> None:
     """The bytes are one Tab stop as well: left and right to the neighbour, up and down to the next row."""
     rest(drawn)
-    drawn.locator(".ck-hex span").first.focus()
+    drawn.locator(".ck-hex b").first.focus()
     drawn.keyboard.press("ArrowRight")
     assert drawn.evaluate(LIT_FIELDS, LIT)[1] == [1]
     drawn.keyboard.press("ArrowLeft")
@@ -118,6 +137,7 @@ def test_arrow_keys_walk_through_bytes(drawn: Any) -> None:
 def test_the_lit_field_is_in_sight(drawn: Any) -> None:
     """Pointing at a byte scrolls its field into the table's window, and the page stays where it is."""
     rest(drawn)
+    unfold(drawn, *range(8))
     drawn.locator(".ck-hex .f50").first.hover()
     inside = """() => { const row = document.querySelector('.ck-fields .f50').getBoundingClientRect(),
         box = document.querySelector('.ck-scroll').getBoundingClientRect();
@@ -125,9 +145,10 @@ def test_the_lit_field_is_in_sight(drawn: Any) -> None:
     assert drawn.evaluate(inside)
 
 
-@pytest.mark.parametrize("where", [".ck-fields tr.f5", ".ck-hex span.f5"])
+@pytest.mark.parametrize("where", [".ck-fields tr.f5", ".ck-hex b.f5", ".ck-env i.h1", "summary.h1"])
 def test_command_keys_do_not_reach_the_notebook(drawn: Any, where: str) -> None:
     """Typing x, b or d d with the focus in the figure neither cuts, adds nor deletes a cell."""
+    unfold(drawn, 1)
     drawn.locator(where).first.focus()
     before = drawn.locator(".jp-Cell").count()
     for key in "xbadd":
@@ -136,10 +157,75 @@ def test_command_keys_do_not_reach_the_notebook(drawn: Any, where: str) -> None:
     assert drawn.locator(".jp-Cell").count() == before
 
 
+def test_pointing_opens_nothing_and_a_click_opens_its_header(drawn: Any) -> None:
+    """All headers are folded; the pointer on a byte or a box opens none; a click on either opens that one."""
+    rest(drawn)
+    assert opened(drawn) == []
+    drawn.locator(".ck-hex .f37").first.hover()
+    assert opened(drawn) == []
+    assert drawn.locator(".ck-detail").first.inner_text() != ""
+    drawn.locator(".ck-hex .f23").first.click()
+    assert opened(drawn) == [3]
+    drawn.locator(".ck-env i").nth(5).hover()
+    assert opened(drawn) == [3]
+    drawn.locator(".ck-env i").nth(5).click()
+    assert opened(drawn) == [3, 5]
+    drawn.locator(".ck-env i").nth(5).click()
+    assert opened(drawn) == [3]
+
+
+def test_boxes_by_keyboard(drawn: Any) -> None:
+    """The boxes are one Tab stop; arrow keys move among them, Enter opens a header and says that it is open."""
+    rest(drawn)
+    boxes = drawn.locator(".ck-packet").first.locator(".ck-env i")
+    assert boxes.and_(drawn.locator('[tabindex="0"]')).count() == 1
+    boxes.first.focus()
+    drawn.keyboard.press("ArrowRight")
+    drawn.keyboard.press("Enter")
+    assert opened(drawn) == [1]
+    assert [boxes.nth(i).get_attribute("aria-expanded") for i in (0, 1)] == ["false", "true"]
+    assert "0 outer · IPv4" in (boxes.nth(1).get_attribute("aria-label") or "")
+
+
+def test_the_explanation_has_the_edge_of_its_depth(drawn: Any) -> None:
+    """The panel's edge is the outer colour for a field of the outer packet, and the inner one for an inner field."""
+    rest(drawn)
+    edge = "() => getComputedStyle(document.querySelector('.ck-detail')).borderLeftColor"
+    drawn.locator(".ck-hex .f13").first.hover()
+    assert drawn.evaluate(edge) == "rgb(0, 114, 178)"
+    drawn.locator(".ck-hex .f37").first.hover()
+    assert drawn.evaluate(edge) == "rgb(213, 94, 0)"
+
+
+def test_macs_stay_whole_where_scroll_bars_take_room(lab: Lab, browser: Any) -> None:
+    """With scroll bars that take space, as on Linux and Windows, no MAC is broken in two, however wide the page."""
+    lab.write("macs.ipynb", DRAW)
+    shown = ["--hide-scrollbars"]  # Playwright hides them unless told not to
+    with browser.browser_type.launch(executable_path=chromium(), args=ARGUMENTS, ignore_default_args=shown) as other:
+        page = other.new_page(viewport={"width": 1440, "height": 900})
+        lab.open(page, "macs.ipynb")
+        page.wait_for_selector(".ck-on")
+        page.evaluate("() => document.querySelectorAll('.ck-layer').forEach(layer => layer.open = true)")
+        measured = []
+        for width in (1440, *range(1180, 1000, -12), 900, 700):  # among them the narrowest columns side by side
+            page.set_viewport_size({"width": width, "height": 900})
+            page.wait_for_timeout(60)
+            measured.append(page.evaluate("""() => { const box = document.querySelector('.ck-scroll'); return [
+                box.offsetWidth - box.clientWidth, box.offsetWidth, box.scrollWidth <= box.clientWidth,
+                [...document.querySelectorAll('.ck-fields td:last-child')]
+                    .filter(e => /^(..:){5}..$/.test(e.textContent))
+                    .map(e => { const range = document.createRange(); range.selectNodeContents(e);
+                                return range.getClientRects().length; })]; }"""))
+    assert min(bars for bars, *_ in measured) > 0, "scroll bars take no room here"
+    assert min(room for _, room, *_ in measured) < 460
+    assert [lines for *_, lines in measured] == [[1] * 4] * len(measured)
+    assert all(fits for _, _, fits, _ in measured)
+
+
 def test_dollar_signs_are_left_alone(drawn: Any) -> None:
     """A payload with dollar signs is shown as it is: MathJax finds no formula in it."""
     drawn.wait_for_timeout(500)
-    assert "$x$&b=$y$" in drawn.locator(".ck-fields").nth(1).inner_text()
+    assert "$x$&b=$y$" in drawn.locator(".ck-packet").nth(1).locator(".ck-fields").last.text_content()
     assert drawn.locator(".ck mjx-container").count() == 0
 
 
@@ -185,10 +271,12 @@ def test_trusted_and_reopened_without_a_kernel_it_still_lights(lab: Lab, drawn: 
     lab.trust("trusted.ipynb")
     drawn.goto("about:blank")  # a page that has met no live figure yet
     lab.open(drawn, "trusted.ipynb", run=False)
+    drawn.locator("summary.h1").first.click()  # HTML's own: no script is there
     drawn.locator(".ck-hex .f13").first.hover()
     assert drawn.evaluate(LIT_FIELDS, LIT) == [[13], [13]]
     assert drawn.locator(".ck-on").count() == 0
     rest(drawn)
+    unfold(drawn, 1)
     field(drawn, "Time to Live").focus()
     assert drawn.evaluate(LIT_FIELDS, LIT) == [[13], [13]]
 
@@ -199,7 +287,9 @@ def test_untrusted_it_shows_bytes_and_fields(lab: Lab, drawn: Any) -> None:
     lab.open(drawn, "untrusted.ipynb", run=False)
     shown = drawn.locator(".jp-OutputArea-output").inner_text()
     assert "02 00 c0 a8 01 0b" in re.sub(r"\s+", " ", shown)
-    assert "VXLAN Network Identifier" in shown
+    assert "0 outer · VXLAN" in shown
+    drawn.locator(".jp-OutputArea-output summary", has_text="VXLAN").click()
+    assert "VXLAN Network Identifier" in drawn.locator(".jp-OutputArea-output").inner_text()
     assert "Error displaying widget" not in shown
     assert drawn.evaluate("() => document.querySelectorAll('.jp-OutputArea-output style').length") == 0
     colour = drawn.evaluate("() => getComputedStyle(document.querySelector('.ck-hex span')).borderBottomColor")

@@ -16,7 +16,7 @@ from coursekit.bgp.trace import trace
 from coursekit.bgp.wire import update_bytes
 from coursekit.views import bgp_words as words
 from coursekit.views.bgp import BgpView
-from coursekit.views.bgp_live import unpacked
+from coursekit.views.packed import unpacked
 from tests.views.markup import read
 from tests.views.test_bgp import CASES
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 from typing import Any
 
 import pytest
@@ -39,7 +41,7 @@ INSIDE, OUTSIDE = VXLAN["node1:flannel.1"], VXLAN["node1:eth0"]
 
 def heads(view: views.PacketDiff) -> list[str]:
     """The header rows as drawn in HTML."""
-    return [row.text for row in read(view.figure()).all("tr", "ck-head")]
+    return [row.text for row in read(view.figure()).all(class_="ck-head")]
 
 
 def rows(view: views.PacketDiff) -> list[tuple[str, str, str]]:
@@ -165,8 +167,50 @@ def test_a_sanitizer_leaves_the_diff() -> None:
     assert all(part in text for part in ("+50 bytes", "+ only in b", "VXLAN Network Identifier", "192.168.1.11"))
 
 
+def picture(view: views.PacketDiff) -> str:
+    """The drawing of both frames."""
+    source = read(view.figure()).all("img")[0].attributes["src"]
+    return base64.b64decode(source.split(",")[1]).decode()
+
+
+def test_lone_headers_are_folded_and_changed_ones_open() -> None:
+    """What only one frame has is one closed line with a count; what differs stands open; what is equal has no rows."""
+    folded = read(views.diff(INSIDE, OUTSIDE).figure()).all("details")
+    assert [("open" in it.attributes, it.all("summary")[0].text) for it in folded] == [
+        (False, "+ 0 outer · Ethernet: only in b, 14 bytes, 3 fields"),
+        (False, "+ 0 outer · IPv4: only in b, 20 bytes, 15 fields"),
+        (False, "+ 0 outer · UDP: only in b, 8 bytes, 4 fields"),
+        (False, "+ 0 outer · VXLAN: only in b, 8 bytes, 7 fields"),
+    ]
+    changed = read(views.diff(VXLAN["podA:eth0"], VXLAN["podB:eth0"]).figure()).all("details")
+    assert ["open" in it.attributes for it in changed] == [True, True]
+
+
+@pytest.mark.parametrize(("a", "b", "marked", "words"), [
+    (INSIDE, OUTSIDE, ["ck-eth", "ck-ip", "ck-udp", "ck-vxlan"], "+50 = 14 + 20 + 8 + 8"),
+    (OUTSIDE, INSIDE, ["ck-eth", "ck-ip", "ck-udp", "ck-vxlan"], "−50 = 14 + 20 + 8 + 8"),
+    (IPIP["podA:eth0"], IPIP["node1:eth0"], ["ck-ip"], "+20"),
+    (IPIP["node1:eth0"], OUTSIDE, ["ck-udp", "ck-vxlan", "ck-eth"], "+30 = 8 + 8 + 14"),
+], ids=["put on", "taken off", "IPIP", "IPIP against VXLAN"])  # fmt: skip
+def test_what_one_has_more_stands_out_in_the_picture(a: bytes, b: bytes, marked: list[str], words: str) -> None:
+    """Both frames are drawn to one scale, letter above letter; the lone headers have a bold edge and their sum."""
+    drawn = picture(views.diff(a, b))
+    assert re.findall(r'class="ck-box ([\w-]+) ck-mark"', drawn) == marked
+    assert f">{words}<" in drawn
+    letters = re.findall(r'class="ck-letter" x="([\d.]+)" y="\d+" width="([\d.]+)"', drawn)
+    assert len(letters) == 2
+    assert len(set(letters)) == 1
+
+
+def test_equal_frames_are_drawn_once() -> None:
+    """Of two equal frames one is drawn, with no mark."""
+    drawn = picture(views.diff(OUTSIDE, OUTSIDE))
+    assert drawn.count("ck-envelope\"") == 1
+    assert "ck-mark\"" not in drawn
+
+
 def test_size(record_property: Any) -> None:
     """A stored diff stays small."""
     size = len(views.diff(INSIDE, OUTSIDE).figure())
     record_property("bytes", size)
-    assert size < 12_000
+    assert size < 20_000

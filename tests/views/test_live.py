@@ -11,9 +11,10 @@ from coursekit.cluster.journey import ping
 from coursekit.cluster.model import load
 from coursekit.cluster.network import network
 from coursekit.views import live
-from coursekit.views.frames import dissected
-from coursekit.views.journey import JourneyView
+from coursekit.views.dissected import dissected
+from coursekit.views.packed import unpacked
 from coursekit.views.packet import PacketView
+from coursekit.views.stage import Stage
 
 
 class Model:
@@ -47,7 +48,7 @@ JOURNEY = ping(network(load("chapter")), "podA", "podB")
 def test_nothing_is_sent_without_a_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     """In a script or in plain IPython, drawing opens nothing and needs no anywidget."""
     monkeypatch.setattr(live, "_models", {})
-    JourneyView(JOURNEY)._repr_mimebundle_()
+    Stage(JOURNEY)._repr_mimebundle_()
     assert live._models == {}
 
 
@@ -59,16 +60,16 @@ def test_the_script_is_sent_once(opened: list[Model]) -> None:
 
 
 def test_a_journey_sends_the_frame_of_each_stop(opened: list[Model]) -> None:
-    """Stops with the same frame share a figure, and every stop finds its own."""
-    view = JourneyView(JOURNEY)
+    """Once per journey, each different frame once, compressed to some kB."""
+    view = Stage(JOURNEY)
     view._repr_mimebundle_()
     view._repr_mimebundle_()
     (model,) = opened
     assert f"ck-key-{model.key}" in view.figure()
-    different = {stop.frame for stop in JOURNEY.stops}
-    assert len(model.data["figures"]) == len(different)
-    drawn = [model.data["figures"][at] for at in model.data["at"]]
-    assert drawn == [PacketView(dissected(stop.frame)).figure() for stop in JOURNEY.stops]
+    run = unpacked(model.data["run"])
+    assert len(run["frames"]) == len({stop.frame for stop in JOURNEY.all_stops()})
+    assert [len(trip["steps"]) for trip in run["trips"]] == [12, 12]
+    assert len(model.data["run"]) < 20_000
 
 
 def test_old_data_goes(opened: list[Model]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from typing import Any
@@ -13,11 +14,13 @@ from hypothesis import strategies as st
 from coursekit.lab.recording import recording, recordings
 from coursekit.packets.fields import Dissection, Field
 from coursekit.packets.layout import dissect
+from coursekit.views.envelope import parts
 from coursekit.views.packet import PacketView
 from coursekit.views.packet_data import bit_pattern
 from tests.seeds import examples
 from tests.views.markup import offences, read, sanitised
 
+TINTS = {"ck-eth", "ck-ip", "ck-udp", "ck-vxlan", "ck-l4", "ck-data"}
 RAW = {"tunl0", "ipip0"}
 
 
@@ -39,7 +42,7 @@ def hex_of(html: str) -> bytes:
 
 def fields_of(html: str) -> list[tuple[int, str, str, str]]:
     """Read number, place, name with bits, and value of every field back from the field table."""
-    rows = [row for row in read(html).all("table", "ck-fields")[0].all("tr") if len(row.all("td")) == 3]
+    rows = [row for table in read(html).all("table", "ck-fields") for row in table.all("tr") if len(row.all("td")) == 3]
     return [(_number(row), *(cell.text for cell in row.all("td"))) for row in rows]  # type: ignore[misc]
 
 
@@ -69,7 +72,7 @@ def test_bytes_and_fields_share_a_class() -> None:
     at: dict[int, list[int]] = {}
     for row in read(VIEW.figure()).all("table", "ck-hex")[0].all("tbody")[0].all("tr"):
         position = int(row.all("th")[0].text, 16)
-        for chunk in row.all("span"):
+        for chunk in row.all("b"):
             for _ in chunk.text.split():
                 for name in chunk.classes:
                     if re.fullmatch(r"f\d+", name):
@@ -84,6 +87,52 @@ def test_each_field_has_its_rule_for_hover_and_focus() -> None:
     sheet = VIEW.rules()
     expected = [(str(n), str(n)) for n, _ in enumerate(FRAME.fields())]
     assert re.findall(r":has\(\.f(\d+):is\(:hover,:focus\)\) \.f(\d+)", sheet) == expected
+    layers = [(str(n), str(n)) for n, _ in enumerate(FRAME.layers)]
+    assert re.findall(r":has\(\.h(\d+):hover\) \.l(\d+)", sheet) == layers  # a box or a line lights its bytes
+    assert re.findall(r":has\(\.l(\d+):hover\) summary\.h(\d+)", sheet) == layers  # a byte lights its header's line
+
+
+def test_headers_are_folded() -> None:
+    """Each header is a closed `<details>` with its fields inside, in wire order, whose line says name, place, size."""
+    for view in (VIEW, PacketView(FRAME, ruler=True)):
+        folded = read(view.figure()).all("details", "ck-layer")
+        assert not [it for it in folded if "open" in it.attributes]
+        lines = [it.all("summary")[0].text for it in folded]
+        for line, layer in zip(lines, FRAME.layers, strict=True):
+            assert f"{layer.name} bytes {layer.bit_offset // 8}–" in line
+            assert f"({layer.width // 8})" in line
+            assert layer.summary in line
+        numbers = [[_number(e) for e in it.all() if "tabindex" in e.attributes] for it in folded]
+        assert [len(some) for some in numbers] == [len(layer.fields) for layer in FRAME.layers]
+        assert [n for some in numbers for n in some] == list(range(len(list(FRAME.fields()))))
+
+
+def test_one_tint_per_header() -> None:
+    """A header has the same tint in the bytes, in its line and in the picture: that of the envelope."""
+    tree = read(VIEW.figure())
+    expected = {number: f"ck-{part['tint']}" for number, part in enumerate(parts(FRAME))}
+    assert list(expected.values()) == ["ck-eth", "ck-ip", "ck-udp", "ck-vxlan", "ck-eth", "ck-ip", "ck-l4", "ck-data"]
+    runs = tree.all("table", "ck-hex")[0].all("span")
+    assert {int(next(n for n in it.classes if re.fullmatch(r"l\d+", n))[1:]): (it.classes & TINTS).pop() for it in runs
+            } == expected  # fmt: skip
+    lines = tree.all("summary")
+    assert [(it.classes & TINTS).pop() for it in lines] == list(expected.values())
+    picture = base64.b64decode(tree.all("img")[0].attributes["src"].split(",")[1]).decode()
+    assert re.findall(r'class="ck-box (ck-\w+)"', picture) == list(expected.values())
+
+
+def test_spots_lie_over_the_boxes() -> None:
+    """What takes the pointer over the picture stands where the picture's boxes are, to a pixel."""
+    tree = read(VIEW.figure())
+    image = tree.all("img")[0]
+    drawn = base64.b64decode(image.attributes["src"].split(",")[1]).decode()
+    boxes = re.findall(r'class="ck-box [\w-]+"><rect x="([\d.]+)" y="\d+" width="([\d.]+)"', drawn)
+    wide = float(image.attributes["width"])
+    shift = float(re.findall(r"translate\((\d+) ", drawn)[0])
+    for spot, (x, width) in zip(tree.all("div", "ck-env")[0].all("i"), boxes, strict=True):
+        left, across = (float(n) * wide / 100 for n in re.findall(r"([\d.]+)%", spot.attributes["style"]))
+        assert abs(left - float(x) - shift) < 1
+        assert abs(across - float(width)) < 1
 
 
 def test_data_is_json_and_deterministic() -> None:
@@ -95,10 +144,10 @@ def test_data_is_json_and_deterministic() -> None:
 
 def test_depth_is_said_in_words() -> None:
     """Each header says its depth as number and word where something is nested, and nothing where nothing is."""
-    heads = [row.text for row in read(VIEW.figure()).all("tr", "ck-layer")]
+    heads = [row.text for row in read(VIEW.figure()).all("summary")]
     assert [head.split(" · ")[0] for head in heads] == ["0 outer"] * 4 + ["1 inner"] * 4
     plain = PacketView(dissect(recording("flannel-vxlan").capture("podA:eth0").frames[0].data))
-    assert not any("outer" in row.text for row in read(plain.figure()).all("tr", "ck-layer"))
+    assert not any("outer" in row.text for row in read(plain.figure()).all("summary"))
 
 
 def test_text_twin() -> None:

@@ -13,7 +13,7 @@ from coursekit.cluster.faults import apply
 from coursekit.cluster.journey import ping
 from coursekit.cluster.model import load
 from coursekit.cluster.network import network
-from coursekit.views.twin import View
+from coursekit.views.twin import View, palette
 from tests.views.markup import read
 
 NET = network(load("chapter"))
@@ -58,7 +58,7 @@ def test_pictures_say_in_words_what_they_show(name: str) -> None:
     for alt, svg in drawn:
         assert len(alt) > 20
         ElementTree.fromstring(svg)
-        assert '<rect width="100%" height="100%" fill="#fff' in svg
+        assert re.search(r'<rect (class="ck-paper" )?width="100%" height="100%"( fill="#fff|/>)', svg)
 
 
 @pytest.mark.parametrize("name", VIEWS)
@@ -78,3 +78,14 @@ def test_letters_stand_out(name: str) -> None:
             assert min(contrast(ink, ground) for ground in grounds) >= 4.5, (ink, text)
             checked += 1
     assert checked > 3
+
+
+@pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
+def test_the_palette_stands_out(theme: int) -> None:
+    """In both themes letters stand out 4.5 : 1 from every tint that they are written on in an image."""
+    block = re.findall(r"svg:root{([^}]*)}", palette())[theme]
+    named = dict(re.findall(r"--ck-([\w-]+):(?:var\([^,]*,)?\s*(#\w+)", block))
+    grounds = ("bg", "panel", "now", "eth", "ip", "udp", "vxlan", "l4", "data")
+    pairs = [("fg", ground) for ground in grounds]
+    pairs += [(ink, ground) for ink in ("quiet", "good", "bad") for ground in ("bg", "panel")]
+    assert min(contrast(named[ink], named[ground]) for ink, ground in pairs) >= 4.5

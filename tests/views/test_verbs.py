@@ -17,9 +17,10 @@ from coursekit.packets.capture import Frame
 from coursekit.packets.layout import dissect
 
 DRAWING = ("bgp", "packet", "diff", "table", "journey", "chain", "mtu", "curve", "sheet", "choice", "grid", "compare",
-           "watch")
+           "watch", "frames")
 VERBS = (*DRAWING, "explore_mtu", "explore_fault", "explore_profile", "explore_choice", "explore_bgp")
-MODULES = ("bgp", "packet", "diff", "table", "journey", "chain", "mtu", "curves", "sheet", "choice", "forms")
+MODULES = ("bgp", "packet", "diff", "table", "stage", "chain", "mtu", "curves", "sheet", "choice", "forms", "frames",
+           "dissected")
 ECHO = IP(src="10.0.0.1", dst="10.0.0.2", id=1) / ICMP(id=1, seq=1)
 FRAME = bytes(Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02") / ECHO)
 

@@ -1,96 +1,176 @@
-// A journey: Back and Step go from stop to stop, in the list and on the map. Nothing moves by itself. Bytes shows the
-// frame of the current stop, which only a running kernel sends: `data()` is undefined until it is there.
+// A journey, one stop at a time: the stored picture is taken into the page, and each step swaps the parts that change.
+// Only a running kernel sends the steps: `data()` is undefined until it is there. Nothing moves by itself.
+const PLAY = 1600; // milliseconds a stop while playing
+
 function enlivenJourney(figure, data) {
-  const table = figure.querySelector(".ck-stops");
-  const stops = [...figure.querySelectorAll(".ck-stop")];
-  if (!table || !stops.length) return;
-  const words = stops.map((stop) => `${stop.cells[0].textContent}, ${stop.cells[1].textContent}: ${stop.cells[2].firstChild.textContent}`);
-  let now = -1; // none: all stops are shown in full
+  const image = figure.querySelector(".ck-scene .ck-picture");
+  let begun = false;
 
-  const bar = document.createElement("div");
-  bar.className = "ck-bar";
-  bar.tabIndex = 0;
-  bar.setAttribute("role", "group");
-  bar.setAttribute("aria-label", "Stops of the journey: the arrow keys go from stop to stop");
-  bar.setAttribute(SUPPRESS, "true");
-  const button = (text, action) => {
-    const made = document.createElement("button");
-    made.type = "button";
-    made.textContent = text;
-    made.setAttribute(SUPPRESS, "true");
-    made.addEventListener("click", action);
-    bar.append(made);
-    return made;
-  };
-  const back = button("◀ Back", () => go(Math.max(Math.min(now, 0), now - 1)));
-  const step = button("Step ▶", () => go(now + 1));
-  const all = button("Show all", () => go(-1));
-  const bytes = button("Bytes", () => {
-    bytes.setAttribute("aria-pressed", String(bytes.getAttribute("aria-pressed") !== "true"));
-    go(Math.max(0, now));
-  });
-  bytes.setAttribute("aria-pressed", "false");
-  const said = document.createElement("span");
-  said.setAttribute("role", "status");
-  said.setAttribute("aria-live", "polite");
-  bar.append(said);
-  table.before(bar);
-  const frame = document.createElement("div");
-  table.after(frame);
-  let shown = "";
-
-  function draw() {
-    const wanted = now >= 0 && bytes.getAttribute("aria-pressed") === "true";
-    const { figures = [], at = [] } = data() ?? {};
-    const figure = wanted ? figures[at[now]] ?? "<p>No frame is seen at this stop.</p>" : "";
-    if (shown !== figure) frame.innerHTML = shown = figure;
-    bytes.hidden = !figures.length;
+  async function begin() {
+    if (begun || !image || !data()?.run) return;
+    begun = true;
+    walk(await inflated(data().run), data().sheet);
   }
 
-  const here = document.createElement("div");
-  here.className = "ck-here";
-  here.hidden = true;
-  here.setAttribute("aria-hidden", "true");
-  figure.querySelector(".ck-map")?.append(here);
+  function walk({ trips, pieces, frames }, sheet) {
+    const stops = trips.flatMap((trip, i) => trip.steps.map((step, place) => ({ ...step, trip: i, place })));
+    let now = -1, shown = -1, timer = 0;
 
-  // The marker is as large as the map is drawn: the picture shrinks in a narrow page.
-  function mark() {
-    const at = now < 0 ? null : stops[now].dataset.at;
-    const picture = figure.querySelector(".ck-picture");
-    here.hidden = !at || !picture;
-    if (here.hidden) return;
-    const [left, top] = at.split(" ");
-    here.style.left = `${left}%`;
-    here.style.top = `${top}%`;
-    here.style.transform = `scale(${picture.clientWidth / Number(picture.getAttribute("width"))})`;
-  }
+    const make = (name, kind, parent, words = "") => {
+      const made = document.createElement(name);
+      if (kind) made.className = kind;
+      made.textContent = words;
+      parent?.append(made);
+      return made;
+    };
+    const button = (words, parent, action, kind = "") => {
+      const made = make("button", kind, parent, words);
+      made.type = "button";
+      made.setAttribute(SUPPRESS, "true");
+      made.addEventListener("click", action);
+      return made;
+    };
+    const root = make("div", "ck-walk");
+    make("style", "", root, sheet);
+    const bar = make("div", "ck-bar", root);
+    bar.tabIndex = 0;
+    bar.setAttribute("role", "group");
+    bar.setAttribute("aria-label", "Stops of the journey: arrow keys step, Home and End jump, space plays");
+    bar.setAttribute(SUPPRESS, "true");
+    const back = button("◀", bar, () => go(now - 1));
+    back.setAttribute("aria-label", "Back");
+    const step = button("Step ▶", bar, () => go(now + 1), "ck-step-on");
+    const play = button("Play", bar, () => (timer ? rest() : start()));
+    const scrub = make("input", "", bar);
+    Object.assign(scrub, { type: "range", min: 0, max: stops.length - 1, step: 1 });
+    scrub.setAttribute("aria-label", "Stop");
+    scrub.setAttribute(SUPPRESS, "true");
+    scrub.addEventListener("input", () => go(Number(scrub.value)));
+    const tripButtons = trips.length < 2 ? [] : trips.map((trip, i) =>
+      button(trip.name, bar, () => go(stops.findIndex((stop) => stop.trip === i))));
+    const chapters = make("div", "ck-steps", root);
+    const scene = make("div", "ck-scene", root);
+    scene.innerHTML = atobText(image.src.split(",")[1]);
+    const svg = scene.firstElementChild;
+    svg.setAttribute("role", "img");
+    svg.setAttribute("preserveAspectRatio", "xMinYMin");
+    svg.setAttribute("aria-label", image.alt);
+    const part = (name) => svg.querySelector(`.ck-${name}`);
+    const [token, zoom, mark] = [part("token"), part("zoom"), part("end-mark")];
+    const wires = [...svg.querySelectorAll(".ck-wire")], chips = [...svg.querySelectorAll(".ck-chip")];
+    token.removeAttribute("transform");
+    const said = make("p", "ck-said", root);
+    said.setAttribute("role", "status");
+    said.setAttribute("aria-live", "polite");
+    const panel = make("div", "ck-panel", root);
+    panel.tabIndex = 0;
+    panel.setAttribute("role", "region");
+    panel.setAttribute("aria-label", "What decides at this stop, or the fields of the header that was clicked");
+    panel.setAttribute(SUPPRESS, "true");
 
-  function go(to) {
-    now = Math.max(-1, Math.min(stops.length - 1, to));
-    table.classList.toggle("ck-stepping", now >= 0);
-    stops.forEach((stop, i) => {
-      stop.classList.toggle("ck-now", i === now);
-      if (i === now) stop.setAttribute("aria-current", "step");
-      else stop.removeAttribute("aria-current");
+    // The steps of a trip, each with its stops: built anew only when another trip is shown.
+    function turn(trip) {
+      shown = trip;
+      chapters.replaceChildren();
+      const first = stops.findIndex((stop) => stop.trip === trip);
+      const boxes = new Map();
+      trips[trip].steps.forEach(({ chapter, n }, place) => {
+        if (!boxes.has(chapter)) {
+          boxes.set(chapter, make("div", "ck-chapter", chapters));
+          make("div", "", boxes.get(chapter), `${chapter} ${trips[trip].names[chapter]}`);
+        }
+        button(n, boxes.get(chapter), () => go(first + place)).setAttribute("aria-label", `Stop ${n}`);
+      });
+      return boxes;
+    }
+    let boxes = new Map();
+
+    function go(wanted) {
+      const next = Math.max(0, Math.min(stops.length - 1, wanted));
+      if (next === now) return;
+      now = next;
+      const stop = stops[now], trip = trips[stop.trip], last = stop.place === trip.steps.length - 1;
+      if (shown !== stop.trip) boxes = turn(stop.trip);
+      if (svg.contains(document.activeElement)) bar.focus({ preventScroll: true });
+      wires.forEach((wire, i) => wire.classList.toggle("ck-gone", stop.wires.includes(i)));
+      chips.forEach((chip, i) => {
+        chip.classList.toggle("ck-here", i === stop.here);
+        chip.classList.toggle("ck-gone", i !== stop.here && stop.passed.includes(i));
+      });
+      token.style.transform = `translate(${stop.x}px, ${stop.y}px)`;
+      token.innerHTML = pieces[stop.token];
+      zoom.innerHTML = pieces[stop.sheet];
+      for (const box of zoom.querySelectorAll(".ck-box:not(.ck-ghost)")) {
+        box.setAttribute("tabindex", "0");
+        box.setAttribute("role", "button");
+        box.setAttribute(SUPPRESS, "true");
+      }
+      const [from, to] = [stop.x - 90, stop.x + 90].map((x) => (x * svg.clientWidth) / svg.viewBox.baseVal.width);
+      if (from < scene.scrollLeft) scene.scrollLeft = from;
+      else if (to > scene.scrollLeft + scene.clientWidth) scene.scrollLeft = to - scene.clientWidth;
+      mark.innerHTML = last ? trip.mark : "";
+      said.innerHTML = pieces[stop.status];
+      panel.innerHTML = pieces[stop.rows];
+      panel.scrollTop = 0;
+      for (const [chapter, box] of boxes) {
+        box.classList.toggle("ck-here", chapter === stop.chapter);
+        box.classList.toggle("ck-gone", chapter < stop.chapter);
+      }
+      chapters.querySelectorAll("button").forEach((each, place) => {
+        if (place === stop.place) each.setAttribute("aria-current", "step");
+        else each.removeAttribute("aria-current");
+      });
+      scrub.value = now;
+      scrub.setAttribute("aria-valuetext", `${trip.name}: ${said.firstChild.textContent}`);
+      back.setAttribute("aria-disabled", String(now === 0));
+      step.setAttribute("aria-disabled", String(now === stops.length - 1));
+      tripButtons.forEach((each, i) => each.setAttribute("aria-pressed", String(i === stop.trip)));
+      if (now === stops.length - 1) rest();
+    }
+
+    function open(box) {
+      const fields = frames[stops[now].frame]?.[box.dataset.part];
+      const again = box.classList.contains("ck-open");
+      zoom.querySelectorAll(".ck-open").forEach((each) => each.classList.remove("ck-open"));
+      box.classList.toggle("ck-open", !again);
+      panel.innerHTML = again || !fields ? pieces[stops[now].rows] : fields;
+      panel.scrollTop = 0;
+    }
+
+    function start() {
+      if (now === stops.length - 1) go(0);
+      timer = setInterval(() => (root.isConnected ? go(now + 1) : rest()), PLAY);
+      play.textContent = "Pause";
+    }
+    function rest() {
+      clearInterval(timer);
+      timer = 0;
+      play.textContent = "Play";
+    }
+
+    svg.addEventListener("click", ({ target }) => {
+      const box = target.closest(".ck-box[tabindex]"), chip = target.closest(".ck-chip");
+      if (box) open(box);
+      if (!chip) return;
+      const here = chips.indexOf(chip), own = (stop) => stop.trip === shown && stop.here === here;
+      const next = stops.findIndex((stop, i) => i > now && own(stop));
+      go(next >= 0 ? next : Math.max(stops.findIndex(own), 0));
     });
-    back.setAttribute("aria-disabled", String(now <= 0));
-    step.setAttribute("aria-disabled", String(now === stops.length - 1));
-    all.setAttribute("aria-disabled", String(now < 0));
-    said.textContent = now < 0 ? `${stops.length} stop${stops.length === 1 ? "" : "s"}` : `Stop ${words[now]}`;
-    mark();
-    draw();
+    root.addEventListener("keydown", (event) => {
+      const box = event.target.closest(".ck-box");
+      const to = { ArrowRight: now + 1, ArrowLeft: now - 1, Home: 0, End: stops.length - 1 }[event.key];
+      if (to !== undefined) go(to);
+      else if (box && (event.key === "Enter" || event.key === " ")) open(box);
+      else if (event.key === " " && !event.target.closest("button")) play.click();
+      else return;
+      event.preventDefault();
+      event.stopPropagation();
+    });
+    figure.querySelector("figcaption").after(root);
+    figure.classList.add("ck-walks");
+    go(0);
   }
 
-  bar.addEventListener("keydown", (event) => {
-    const to = { ArrowRight: now + 1, ArrowDown: now + 1, ArrowLeft: Math.max(0, now - 1), ArrowUp: Math.max(0, now - 1),
-      Home: 0, End: stops.length - 1, Escape: -1 }[event.key];
-    if (to === undefined) return;
-    event.preventDefault();
-    event.stopPropagation();
-    go(to);
-  });
-  stops.forEach((stop, i) => stop.addEventListener("click", () => now >= 0 && go(i)));
-  window.addEventListener("resize", mark);
-  document.addEventListener("ck-data", draw);
-  go(-1);
+  document.addEventListener("ck-data", begin);
+  begin();
 }

@@ -1,5 +1,5 @@
 // Finds the course's figures on the page, now and later, and gives each its behaviour once.
-const shared = (window.__coursekit ??= { data: new Map(), seen: new WeakSet(), watching: false });
+const shared = (window.__coursekit ??= { data: new Map(), models: new Map(), seen: new WeakSet(), watching: false });
 
 function upgrade(root) {
   // A focused drop-down or button of a form is nothing one writes in: without this, JupyterLab takes x for "cut cell".
@@ -13,6 +13,7 @@ function upgrade(root) {
     shared.seen.add(figure);
     const key = [...figure.classList].find((name) => name.startsWith("ck-key-"))?.slice(7);
     if (figure.classList.contains("ck-packet")) enlivenPacket(figure);
+    if (figure.classList.contains("ck-frames")) enlivenFrames(figure, () => shared.models.get(key));
     if (figure.classList.contains("ck-journey")) enlivenJourney(figure, () => shared.data.get(key));
     if (figure.classList.contains("ck-bgp")) enlivenBgp(figure, () => shared.data.get(key));
   }
@@ -35,6 +36,7 @@ export default {
     upgrade(document);
     if (!model.get("key")) return;
     shared.data.set(model.get("key"), model.get("data"));
+    shared.models.set(model.get("key"), model);
     document.dispatchEvent(new Event("ck-data"));
   },
 };

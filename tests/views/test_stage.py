@@ -1,4 +1,4 @@
-"""JourneyView: map, stops, outcome and what comes back, in both twins, for journeys of every kind."""
+"""The stage: drawing, envelope, chapters, stops, outcome and replies, in both twins, for journeys of every kind."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -22,7 +23,10 @@ from coursekit.cluster.probes import Probe, udp_probe
 from coursekit.cluster.tables import Route
 from coursekit.lab.minikube import KubeLab
 from coursekit.lab.session import Session
-from coursekit.views.journey import JourneyView
+from coursekit.views.chapters import Knows
+from coursekit.views.letters import width
+from coursekit.views.packed import unpacked
+from coursekit.views.stage import Stage
 from tests.views.markup import Element, offences, read, sanitised
 
 CHAPTER = load("chapter")
@@ -70,7 +74,7 @@ def svg_of(html: str) -> str:
 @each
 def test_both_twins_hold_every_stop_and_row(journey: Journey) -> None:
     """Each stop's number, place and note, each row that decided and each size are in the list and in the text."""
-    view = JourneyView(journey)
+    view = Stage(journey)
     rows, text = stops_of(view.figure()), view.text()
     assert len(rows) == len(journey.stops)
     for number, (stop, row) in enumerate(zip(journey.stops, rows, strict=True), 1):
@@ -93,7 +97,7 @@ def test_both_twins_hold_every_stop_and_row(journey: Journey) -> None:
 @each
 def test_both_twins_tell_the_outcome(journey: Journey) -> None:
     """The reason and what came back are said in both, with a mark and a word, and the picture's alt ends with it."""
-    view = JourneyView(journey)
+    view = Stage(journey)
     delivered = "delivered" if journey.answered else "unanswered"
     word = {"delivered": delivered, "refused": "refused"}.get(journey.outcome.kind, "dropped")
     for twin in (read(view.figure()).text, view.text()):
@@ -109,7 +113,7 @@ def test_both_twins_tell_the_outcome(journey: Journey) -> None:
 def test_a_ping_without_its_answer_is_not_called_delivered(fault: str) -> None:
     """Where only node1 knows the way, caption, picture and mark say ✕ unanswered, and the sentence says where."""
     journey = JOURNEYS[f"no answer: {fault}"]
-    view = JourneyView(journey)
+    view = Stage(journey)
     assert journey.outcome.kind == "delivered"
     assert "✕ unanswered after 12 stops" in view.text()
     assert "✕ unanswered at 12" in svg_of(view.figure())
@@ -123,7 +127,7 @@ def test_a_datagram_that_asks_for_nothing_is_delivered() -> None:
     """One that arrives at a program that never answers is delivered, with the good mark."""
     listener = NETWORK.change("podB", listens=NETWORK.host("podB").listens | {("udp", 33434)})
     probe = udp_probe(CHAPTER.pod("podA").address, CHAPTER.pod("podB").address, sport=4000)
-    text = JourneyView(send(listener, probe, "podA")).text()
+    text = Stage(send(listener, probe, "podA")).text()
     assert "✓ delivered after 12 stops" in text
     assert "Nothing is sent back." in text
 
@@ -131,100 +135,203 @@ def test_a_datagram_that_asks_for_nothing_is_delivered() -> None:
 def test_what_a_lab_returns_is_drawn() -> None:
     """A ping of a lab, live or replayed, draws the way of its first request, as the model's does."""
     asked = Session("replay", "").up("lab", "flannel-vxlan").ping("podA", "podB", count=2)
-    assert JourneyView(asked).text() == JourneyView(asked.journey).text()  # type: ignore[arg-type]
+    assert Stage(asked).text() == Stage(asked.journey).text()  # type: ignore[arg-type]
 
 
-def test_long_names_stay_in_their_boxes() -> None:
-    """Names that Kubernetes makes up are cut in the middle, to the width of their box; others stay whole."""
-    one = KubeLab()
-    svg = ElementTree.fromstring(svg_of(JourneyView(one.ping(*one.pair)).figure()))
-    space = "{http://www.w3.org/2000/svg}"
-    boxes = [int(box.get("width", "0")) for box in svg.iter(f"{space}rect") if box.get("class") == "b"]
-    names = [text.text or "" for text in svg.iter(f"{space}text") if text.get("class") == "h"]
-
-    chips = [text.text or "" for text in svg.iter(f"{space}text") if text.get("class") is None]
-
-    assert names == ["pingte…b5z78", "ip-172…7-123", "router, as a switch", "ip-172…0-217", "pingte…jmzq6"]
-    assert all(len(name) * 9 <= box for name, box in zip(names, boxes, strict=True))
-    assert chips == ["eth0", "cali5b30…", "eth0", "sw1", "sw2", "eth0", "calib261…", "eth0"]
-    assert "podA" in svg_of(JourneyView(PING).figure())
+SPACE = "{http://www.w3.org/2000/svg}"
 
 
-@each
-def test_the_map_shows_every_device_and_every_number(journey: Journey) -> None:
-    """Hosts stand side by side in the order of the path, every device is inside its host's box, none on another."""
-    svg = svg_of(JourneyView(journey).figure())
-    if not journey.stops:
-        assert svg == ""
-        return
-    root = ElementTree.fromstring(svg)
-    space = "{http://www.w3.org/2000/svg}"
-    boxes = [_box(e) for e in root.iter(f"{space}rect") if e.get("class") == "b"]
-    chips = [_box(e) for e in root.iter(f"{space}rect") if e.get("class") == "c"]
-    names = [e.text for e in root.iter(f"{space}text") if e.get("class") == "h"]
-    routes = {stop.host for stop in journey.stops if stop.action != "switches"}
-    hosts = dict.fromkeys(stop.host for stop in journey.stops)
-    assert names == [host if host in routes else f"{host}, as a switch" for host in hosts]
-    assert len(chips) == len({stop.point for stop in journey.stops})
-    for chip in chips:
-        assert sum(b[0] <= chip[0] and b[1] <= chip[1] and chip[2] <= b[2] and chip[3] <= b[3] for b in boxes) == 1
-        assert not [other for other in chips if other is not chip and _overlap(chip, other)]
-    width, height = float(root.get("width", 0)), float(root.get("height", 0))
-    assert all(min(b) >= 0 and b[2] <= width and b[3] <= height for b in boxes)
-    ground = next(root.iter(f"{space}rect"))
-    assert (ground.get("width"), ground.get("fill")) == ("100%", "#fff")
+def boxes_of(root: ElementTree.Element, kind: str) -> list[tuple[float, float, float, float]]:
+    """Return left, top, right and bottom of the rectangles of a class, or of those inside groups of that class."""
+    rects = [e for e in root.iter(f"{SPACE}rect") if kind in (e.get("class") or "").split()]
+    for group in root.iter(f"{SPACE}g"):
+        if kind in (group.get("class") or "").split():
+            rects += group.findall(f"{SPACE}rect")
+    return [_box(rect) for rect in rects]
+
+
+def _box(rect: ElementTree.Element) -> tuple[float, float, float, float]:
+    x, y, wide, tall = (float(rect.get(key, 0)) for key in ("x", "y", "width", "height"))
+    return x, y, x + wide, y + tall
 
 
 def _overlap(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
     return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
-def _box(rect: ElementTree.Element) -> tuple[float, float, float, float]:
-    x, y, width, height = (float(rect.get(key, 0)) for key in ("x", "y", "width", "height"))
-    return x, y, x + width, y + height
+def test_long_names_are_cut_in_the_middle() -> None:
+    """Names that Kubernetes makes up are cut to the width of their box, both ends stay; others are whole."""
+    one = KubeLab()
+    root = ElementTree.fromstring(svg_of(Stage(one.ping(*one.pair)).figure()))
+    names = [text.text or "" for text in root.iter(f"{SPACE}text") if text.get("class") == "ck-host"]
+    rooms = boxes_of(root, "ck-room")
+    assert any("…" in name for name in names)
+    assert all(width(name, 13, bold=True) + 14 <= right - left + 0.1
+               for name, (left, _, right, _) in zip(names, rooms, strict=True))  # fmt: skip
+    assert ">podA</text>" in svg_of(Stage(PING).figure())
+
+
+@each
+def test_the_drawing_shows_every_device(journey: Journey) -> None:
+    """Every device of every trip is inside one host's box, none on another, and all is inside the picture."""
+    view = Stage(journey)
+    svg = svg_of(view.figure())
+    if not journey.stops:
+        assert svg == ""
+        return
+    root = ElementTree.fromstring(svg)
+    rooms, chips = boxes_of(root, "ck-room"), boxes_of(root, "ck-chip")
+    assert len(chips) == len({stop.point for stop in journey.all_stops()} & {":".join(k) for k in view.scene().keys})
+    assert len(rooms) == len({stop["host"] for trip in view.trips for stop in trip})
+    for chip in chips:
+        assert sum(b[0] <= chip[0] and b[1] <= chip[1] and chip[2] <= b[2] and chip[3] <= b[3] for b in rooms) == 1
+        assert not [other for other in chips if other is not chip and _overlap(chip, other)]
+    wide, tall = float(root.get("width", 0)), float(root.get("height", 0))
+    assert all(b[0] >= 0 and b[1] >= 0 and b[2] <= wide + 0.1 and b[3] <= tall for b in [*rooms, *chips])
+    assert tall <= 304
+
+
+@each
+def test_letters_are_at_least_11_pixels_and_inside(journey: Journey) -> None:
+    """No style of the picture is smaller than 11 px; words in a device's box fit; marks stay in the picture."""
+    svg = svg_of(Stage(journey).figure())
+    assert all(float(size) >= 11 for size in re.findall(r"font(?:-size)?:(?:[^;}]*\s)?([\d.]+)px", svg))
+    for group in ElementTree.fromstring(svg).iter(f"{SPACE}g") if svg else ():
+        if "ck-chip" in (group.get("class") or ""):
+            left, _, right, _ = _box(group.findall(f"{SPACE}rect")[0])
+            assert width(group.findall(f"{SPACE}text")[0].text or "", 12) <= right - left
+
+
+@each
+def test_the_picture_is_drawn_at_the_most_telling_stop(journey: Journey) -> None:
+    """Where the envelope is put on; for a packet that died, where it died; the device is marked there."""
+    view = Stage(journey)
+    if not journey.stops:
+        return
+    svg = svg_of(view.figure())
+    marked = re.findall(r'class="ck-chip( ck-here)?', svg)
+    here = [":".join(key) for key, mark in zip(view.scene().keys, marked, strict=True) if mark]
+    wrapping = [stop.point for stop in journey.stops if stop.action == "encapsulates"]
+    assert len(here) == 1
+    if journey.outcome.kind != "delivered":
+        assert here[0] == journey.stops[-1].point
+    elif wrapping:
+        assert here[0] == wrapping[0]
+    word = view.data["outcome"]["word"]
+    assert f"{'✓' if word == 'delivered' else '✕'} {word}</text>" in svg
+
+
+def trips(journey: Journey) -> dict[str, Any]:
+    """Return what the browser gets of a journey."""
+    alive = Stage(journey).alive()
+    assert alive
+    return unpacked(alive["run"])  # type: ignore[no-any-return]
+
+
+@each
+def test_every_stop_can_be_shown(journey: Journey) -> None:
+    """The browser gets each stop of each trip: its words and rows, its frame's boxes to scale and their fields."""
+    if not journey.stops:
+        return
+    run = trips(journey)
+    view = Stage(journey)
+    assert [len(trip["steps"]) for trip in run["trips"]] == [len(stops) for stops in view.trips]
+    for trip, stops in zip(run["trips"], view.trips, strict=True):
+        for step, stop in zip(trip["steps"], stops, strict=True):
+            said, sheet = run["pieces"][step["status"]], run["pieces"][step["sheet"]]
+            assert f"Stop {stop['n']} of " in said
+            assert step is trip["steps"][-1] or read(said).text.endswith(re.sub(r"\s+", " ", stop["note"]))
+            solid = re.findall(r'<g class="ck-box ck-\w+" data-part="([^"]+)"', sheet)
+            assert solid == [part["key"] for part in stop["parts"]]
+            assert sum(part["bytes"] for part in stop["parts"]) == stop["size"]
+            if solid:
+                assert set(solid) <= set(run["frames"][step["frame"]])
+
+
+def test_the_chapters_of_each_way_of_carrying() -> None:
+    """The six steps over the stops: all six in a tunnel, four without one, three on one node; failures end early."""
+    numbers = {name: [stop["chapter"] for stop in Stage(journey).data["stops"]] for name, journey in JOURNEYS.items()}
+    assert [stop["chapter"] for stop in Stage(PING).data["stops"]] == [1, 2, 2, 3, 4, 4, 4, 5, 5, 6, 6, 6]
+    assert numbers["chapter calico-ipip"] == [1, 2, 3, 4, 4, 4, 5, 5, 6, 6]
+    assert numbers["chapter host-gw"] == [1, 2, 2, 2, 4, 4, 6, 6, 6, 6]
+    assert numbers["from a node"][0] == 3
+    assert numbers["wrong-vni 56"] == [1, 2, 2, 3, 4, 4, 4, 5]
+    assert numbers["stale-vtep-mac 56"] == [1, 2, 2, 3, 4, 4, 4, 5, 5]
+    assert numbers["missing-fdb 56"] == [1, 2, 2, 2]
+    assert numbers["itself"] == [1] * len(numbers["itself"])
+    assert 6 not in numbers["missing-route 56"]
+    assert trips(PING)["trips"][0]["names"] == {
+        "1": "podA sends", "2": "node routes", "3": "VTEP wraps", "4": "underlay carries", "5": "VTEP unwraps",
+        "6": "node routes to pod"}  # fmt: skip
+    assert trips(JOURNEYS["chapter calico-ipip"])["trips"][0]["names"]["3"] == "tunl0 wraps"
+
+
+def test_who_knows() -> None:
+    """Nobody, the sender, or the node that put the envelope on: from the outcome and the replies."""
+    who = {name: Stage(journey).data["knows"]["who"] for name, journey in JOURNEYS.items()}
+    silent = ("wrong-vni 56", "missing-fdb 56", "missing-route 56", "stale-vtep-mac 56")
+    assert {who[name] for name in silent} == {Knows.NOBODY}
+    assert who["wrong-port 56"] == who["node-down 56"] == who["receiver-without-tunnel 56"] == Knows.OTHER
+    assert who["missing-neighbour 56"] == who["refused"] == who["expired"] == Knows.SENDER
+    assert who["chapter flannel-vxlan"] == Knows.NO_LOSS
+    assert "node1 knows" in read(Stage(JOURNEYS["wrong-port 56"]).figure()).text
+    assert "Nobody knows" in read(Stage(JOURNEYS["wrong-vni 56"]).figure()).text
+
+
+def test_the_envelope_is_put_on_in_front_of_the_eyes() -> None:
+    """At the tunnel device the headers to come are dashed in front of the frame, and taken off again at the other."""
+    view = Stage(PING)
+    scene = view.scene()
+    for place, words in ((3, "put on by flannel.1, 50 bytes"), (8, "taken off by flannel.1, 50 bytes")):
+        sheet = scene.sheet(0, place)
+        assert words in sheet
+        assert sheet.count("ck-box ck-eth ck-ghost") == sheet.count("ck-box ck-vxlan ck-ghost") == 1
+    assert "ck-ghost" not in scene.sheet(0, 4)
+
+
+def test_arp_that_had_to_ask_is_said_in_order() -> None:
+    """A row that ARP made is not called missing beside REACHABLE: first it is not there, then it is."""
+    text = Stage(PING).text()
+    assert "not there yet; ARP asks, node1:cni0 answers; then this row; sets eth.dst" in text
+    assert not re.search("REACHABLE\n.*no entry", text)
 
 
 @each
 def test_nothing_is_stored_that_sanitizers_drop(journey: Journey) -> None:
     """No script, inline SVG, id, handler or dollar sign; sanitised, the list still holds every stop; compact."""
-    view = JourneyView(journey)
+    view = Stage(journey)
     figure = view.figure()
     assert offences(figure) == []
     assert len(stops_of(figure)) == len(sanitised(read(figure)).all("tr", "ck-stop"))
-    assert len(view.html()) < 24_000
+    assert len(view.html()) < 45_000
 
 
 @each
 def test_drawing_is_deterministic(journey: Journey) -> None:
     """The same journey is drawn the same, its data is plain JSON, and the drawing is made from it."""
-    one, other = JourneyView(journey), JourneyView(journey)
+    one, other = Stage(journey), Stage(journey)
     assert (one.figure(), repr(one)) == (other.figure(), repr(other))
     assert json.loads(json.dumps(one.data)) == one.data
 
 
-def test_where_the_line_is_double() -> None:
-    """The line is double exactly between devices where the frame is in an envelope, and the label names it."""
-    svg = svg_of(JourneyView(PING).figure())
-    assert len(re.findall(r'class="e" d="M\d+ \d+L', svg)) == 5  # flannel.1, eth0, sw1, sw2, eth0, flannel.1
-    assert len(re.findall(r'class="p" d=', svg)) == 6
-    assert "inside VXLAN (VNI 1)" in svg
-    ipip = svg_of(JourneyView(ping(network(CHAPTER.with_profile("calico-ipip")), "podA", "podB")).figure())
-    assert (len(re.findall(r'class="e" d="M\d+ \d+L', ipip)), "inside IPIP" in ipip) == (5, True)
-    native = svg_of(JourneyView(ping(network(CHAPTER.with_profile("host-gw")), "podA", "podB")).figure())
-    assert 'class="e" d' not in native
+def test_where_the_line_is_a_tube() -> None:
+    """A tube lies around the way exactly between devices where the frame is in an envelope."""
+    assert svg_of(Stage(PING).figure()).count('class="ck-tube"') == 5  # flannel.1, eth0, sw1, sw2, eth0, flannel.1
+    assert svg_of(Stage(JOURNEYS["chapter calico-ipip"]).figure()).count('class="ck-tube"') == 5
+    assert "ck-tube\"" not in svg_of(Stage(JOURNEYS["chapter host-gw"]).figure())
 
 
 def test_a_quotation_is_no_envelope() -> None:
     """The packet quoted in an ICMP error is shown in brackets, but the error does not count as encapsulated."""
     for name in ("expired", "wrong-port 56"):  # the second quotes a packet that is itself in an envelope
-        assert JourneyView(JOURNEYS[name]).data["replies"][0]["stops"][-1]["envelope"] == ""
-    assert "VXLAN" in JourneyView(JOURNEYS["wrong-port 56"]).text().partition("What comes back")[2]
-    assert "· [IPv4 10.244.0.5→10.244.1.7 TTL 1" in JourneyView(JOURNEYS["expired"]).text()
+        assert Stage(JOURNEYS[name]).data["replies"][0]["stops"][-1]["envelope"] == ""
+    assert "VXLAN" in Stage(JOURNEYS["wrong-port 56"]).text().partition("What comes back")[2]
+    assert "· [IPv4 10.244.0.5→10.244.1.7 TTL 1" in Stage(JOURNEYS["expired"]).text()
 
 
 def test_frames_as_nested_headers() -> None:
     """A frame reads as its headers from the outside in; where it is as before, that stop is named."""
-    text = JourneyView(PING).text()
+    text = Stage(PING).text()
     assert (
         "148 bytes: Eth →02:00:c0:a8:01:0b · IPv4 192.168.1.10→192.168.1.11 TTL 64 · UDP 43685→8472 · VXLAN 1 · "
         "[Eth →02:00:0a:f4:01:00 · IPv4 10.244.0.5→10.244.1.7 TTL 63, DF · ICMP echo request, sequence 1]"
@@ -234,25 +341,25 @@ def test_frames_as_nested_headers() -> None:
 
 def test_a_device_without_ethernet() -> None:
     """On tunl0 a frame begins with its IP header, and is not taken for Ethernet."""
-    stop = next(s for s in JourneyView(JOURNEYS["chapter calico-ipip"]).data["stops"] if s["device"] == "tunl0")
+    stop = next(s for s in Stage(JOURNEYS["chapter calico-ipip"]).data["stops"] if s["device"] == "tunl0")
     assert stop["headers"][0]["text"] == "IPv4 10.244.0.5→10.244.2.9 TTL 63, DF"
     address = ip_address("fd00::1")
     packet = udp_probe(address, ip_address("fd00::2"), sport=1, dport=2)
     bare = Stop("a", "tun0", "sends", packet, "it goes")
-    view = JourneyView(Journey((bare,), Outcome("lost", "", None, "a:tun0", "gone")))
+    view = Stage(Journey((bare,), Outcome("lost", "", None, "a:tun0", "gone")))
     assert view.data["stops"][0]["headers"][0]["text"] == "IPv6 fd00::1→fd00::2 hop limit 64"
 
 
 def test_what_the_sender_sees() -> None:
     """For a ping it is ping's own line; for another packet it is the error, the answer or nothing."""
-    seen = {name: JourneyView(journey).data["outcome"]["sees"] for name, journey in JOURNEYS.items()}
-    assert JourneyView(PING).data["outcome"]["sees"] == "64 bytes from 10.244.1.7: icmp_seq=1 ttl=62"
+    seen = {name: Stage(journey).data["outcome"]["sees"] for name, journey in JOURNEYS.items()}
+    assert Stage(PING).data["outcome"]["sees"] == "64 bytes from 10.244.1.7: icmp_seq=1 ttl=62"
     assert seen["missing-neighbour 56"] == "From 10.244.0.1 icmp_seq=1 Destination Host Unreachable"
     assert seen["wrong-vni 56"] == "nothing: ping waits, and counts the packet as lost"
     assert seen["refused"] == "ping: local error: message too long, mtu=1450"
     probe = udp_probe(ip_address("10.244.0.5"), ip_address("10.244.1.7"), sport=40000, dport=33434, ttl=2)
     sent = send(NETWORK, Probe(probe), "podA")
-    assert JourneyView(sent).data["outcome"]["sees"] == "an ICMP error from 10.244.1.0: Time to live exceeded"
+    assert Stage(sent).data["outcome"]["sees"] == "an ICMP error from 10.244.1.0: Time to live exceeded"
 
 
 def loop() -> Network:
@@ -267,7 +374,7 @@ def loop() -> Network:
 def test_a_packet_that_goes_round_in_circles() -> None:
     """Of a very long journey beginning and end are drawn, and how many stops are left out is said."""
     journey = ping(loop(), "podA", "10.244.9.9")
-    view = JourneyView(journey)
+    view = Stage(journey)
     left_out = len(journey.stops) - len(stops_of(view.figure()))
     assert left_out > 100
     assert f"{left_out} stops not drawn" in view.text()
@@ -286,7 +393,7 @@ def test_names_are_escaped() -> None:
         )
         return replace(one, stops=stops, reply=one.reply and renamed(one.reply))
 
-    view = JourneyView(renamed(PING), "<i>$title")
+    view = Stage(renamed(PING), "<i>$title")
     assert offences(view.figure()) == []
     assert read(view.figure()).all("figcaption")[0].text.startswith("<i>$title · ✓")
     ElementTree.fromstring(svg_of(view.figure()))
