@@ -87,9 +87,12 @@ def table(
     return TableView(rows, _title(title), lookup=lookup, marked=marked)
 
 
-def journey(j: Journey, title: str = "") -> Stage:
-    """Draw a packet's way through the cluster, stop by stop."""
-    return Stage(j, _title(title))
+def journey(j: Journey, title: str = "", at: int | None = None) -> Stage:
+    """Draw a packet's way through the cluster, stop by stop.
+
+    `at` is the number of the stop that a page without a kernel shows; None chooses the one that shows most.
+    """
+    return Stage(j, _title(title), at)
 
 
 def chain(j_or_decisions: Journey | Iterable[Decision], title: str = "") -> LookupChain:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from coursekit.cluster.path import Journey
+from coursekit.errors import NotThereError, few, given
 from coursekit.views.chapters import CARRIES, WRAPS, names
 from coursekit.views.journey_data import frame_text, gaps, journey_data
 from coursekit.views.journey_text import caption, journey_text
@@ -24,9 +25,13 @@ class Stage(View):
 
     kind = "journey"
 
-    def __init__(self, journey: Journey, title: str = "") -> None:
+    def __init__(self, journey: Journey, title: str = "", at: int | None = None) -> None:
         self.journey = getattr(journey, "journey", journey)  # a lab's ping brings the way of its first request
         self.data = journey_data(self.journey, title)
+        numbers = [stop["n"] for stop in self.data["stops"]]
+        if at is not None and at not in numbers:
+            raise NotThereError(f"This journey has no stop {given(at)}; its stops are {few(numbers, 20)}.")
+        self.still = numbers.index(at) if at is not None else telling(self.data["stops"], self.data["outcome"]["kind"])
         self.trips = [self.data["stops"], *(reply["stops"] for reply in self.data["replies"] if reply["stops"])]
 
     def alive(self) -> Mapping[str, Any] | None:
@@ -62,7 +67,7 @@ class Stage(View):
         stops = self.data["stops"]
         if not stops:
             return ""
-        place = telling(stops, self.data["outcome"]["kind"])
+        place = self.still
         scene = self.scene()
         image = picture(scene.svg(0, place, self.data["outcome"]["word"]), self.alt(place), round(scene.layout.width))
         return (f"<div class=ck-scene>{image}</div><p class=ck-said>{status_html(stops, place, self.data['total'])}</p>"

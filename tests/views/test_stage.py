@@ -21,6 +21,7 @@ from coursekit.cluster.options import PROFILES
 from coursekit.cluster.path import Journey, Outcome, Stop
 from coursekit.cluster.probes import Probe, udp_probe
 from coursekit.cluster.tables import Route
+from coursekit.errors import CourseError
 from coursekit.lab.minikube import KubeLab
 from coursekit.lab.session import Session
 from coursekit.views.chapters import Knows
@@ -116,7 +117,7 @@ def test_a_ping_without_its_answer_is_not_called_delivered(fault: str) -> None:
     view = Stage(journey)
     assert journey.outcome.kind == "delivered"
     assert "✕ unanswered after 12 stops" in view.text()
-    assert "✕ unanswered at 12" in svg_of(view.figure())
+    assert "✕ unanswered<" in svg_of(view.figure())
     assert "ck-bad" in view.html()
     assert "ck-good" not in view.html()
     assert "The answer is lost: " in view.text()
@@ -407,3 +408,12 @@ def test_what_the_views_were_tried_on(record_property: Callable[[str, object], N
     record_property("journeys", len(JOURNEYS))
     print(f"{len(JOURNEYS)} journeys drawn: {kinds}")
     assert all(kinds.values())
+
+
+def test_the_stored_picture_shows_the_stop_that_is_asked_for() -> None:
+    """`at` names the stop of the stored picture and its rows; the text twin is the same, another number is refused."""
+    first = Stage(PING, at=1)
+    assert "Drawn: stop 1, 98 bytes" in first.figure()
+    assert first.text() == Stage(PING).text()
+    with pytest.raises(CourseError, match="its stops are 1, 2, 3"):
+        Stage(PING, at=99)
