@@ -13,6 +13,7 @@ _HOMES = {
     "dissect": "packets.layout:dissect",
     "ENCAPSULATIONS": "packets.encapsulation:ENCAPSULATIONS",
     "encapsulate": "packets.encapsulation:encapsulate",
+    "forward": "packets.encapsulation:forward",
     "compare": "packets.compare:compare",
     "overhead": "packets.mtu:overhead",
     "inner_mtu": "packets.mtu:inner_mtu",

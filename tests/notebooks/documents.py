@@ -18,6 +18,7 @@ from .refresh import CHECKED, IGNORED, METADATA, NOTEBOOKS, SUMMARY, WIDGET_VIEW
 START = "00-start-here.ipynb"
 STUB = "learner-stub"
 TAGS = {CHECKED, IGNORED, STUB, ANSWER, "prediction", "exercise"}
+MOST_BYTES = 400_000
 VERBS = set(
     """ask assemble break build call carry catch change check choose climb compare count cross decide dig draw
     explore find fit follow get give go have install keep know lay learn let look make measure meet move open pack
@@ -232,15 +233,15 @@ def short_cells(doc: Document) -> Iterator[str]:
 
 
 def right_length(doc: Document) -> Iterator[str]:
-    """At least 25 cells and 800 words, under 150 kB; the start page may be shorter."""
+    """At least 25 cells and 800 words, under the size a page on GitHub opens quickly; the start page may be shorter."""
     words = sum(len(re.findall(r"[^\W_][\w.'’-]*", prose(cell))) for cell in doc.markdown)
     least_cells, least_words = (1, 1) if doc.name == START else (25, 800)
     if len(doc.cells) < least_cells:
         yield f"has {len(doc.cells)} cells, fewer than {least_cells}"
     if words < least_words:
         yield f"has {words} words, fewer than {least_words}"
-    if doc.size >= 150_000:
-        yield f"has {doc.size} bytes, not under 150 kB"
+    if doc.size >= MOST_BYTES:
+        yield f"has {doc.size} bytes, not under {MOST_BYTES // 1000} kB"
 
 
 def readable_ids(doc: Document) -> Iterator[str]:
