@@ -14,11 +14,13 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help: ## Say what can be made.
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | expand -t 16
 
-course: $(VENV)/.course ## Install the course and open it in JupyterLab; the last line is the address.
-	@echo "JupyterLab starts; Ctrl-C ends it. The course is at"
+course: $(VENV)/.course ## Install the course and open your copy in JupyterLab; the last line is the address.
+	@$(BIN)/python -m coursekit copy --quiet $(COPY)
+	@echo "Your copy of the notebooks is $(COPY). JupyterLab starts; Ctrl-C ends it. The course is at"
 	@$(BIN)/python -m coursekit.course_server $(LAB_OPTIONS) --LabApp.default_url=/lab/tree/$(START)
 
-START := notebooks/00-start-here.ipynb
+COPY := my-course
+START := $(COPY)/00-start-here.ipynb
 
 test: $(VENV)/.dev ## Run every test that needs nothing but Python, and every notebook; of what is drawn at random, a sample.
 	$(BIN)/python -m pytest tests -m "not ($(MACHINE))" -n logical --maxprocesses 4 --dist loadfile

@@ -68,7 +68,7 @@ def full_frame() -> int:
 
 
 def last_seen(fault: str) -> str:
-    """Return the capture point that sees a default ping last, with a fault, as computed; with the device of the node."""
+    """Return the capture point that sees a default ping last, with a fault, as computed."""
     return ping(break_(network(load_cluster("chapter")), fault), "podA", "podB").outcome.last_seen
 
 
@@ -120,7 +120,8 @@ PINS: tuple[Pin, ...] = (
         lambda: (scapys_flags(), f"{first().data[42]:02x}")),
     Pin("04", "explain-forge", "byte for byte: all {}", vxlan_ping),
     Pin("04", "explain-entropy", "local port range, {}–{}", lambda: PORT_RANGE),
-    Pin("04", "explain-entropy", "one datagram each of {} inner UDP flows. They have {} different source ports", entropy),
+    Pin("04", "explain-entropy", "one datagram each of {} inner UDP flows. They have {} different source ports",
+        entropy),
     Pin("04", "explain-entropy", "goes to destination port {} as well", lambda: ports()[0]),
     Pin("04", "why-vxlan", "must admit UDP {} (or {})", ports),
     Pin("04", "why-vxlan", "The VNI has {} bits, so there are {}",
@@ -129,8 +130,8 @@ PINS: tuple[Pin, ...] = (
     Pin("04", "explain-offload", "The third frame has {} bytes", offloaded_frame),
     Pin("04", "mtu", "count down to {}", lambda: POD_MTU),
     Pin("04", "mtu", "A full packet of 1500 bytes makes a frame of {}", full_frame),
-    Pin("04", "explain-fifty", "takes {} bytes of outer IP, {} of UDP, {} of VXLAN and {} of inner Ethernet: {} in all. "
-        "That leaves {} of 1500", lambda: (*sizes(1, 5), overhead(VXLAN_HEADERS), POD_MTU)),
+    Pin("04", "explain-fifty", "takes {} bytes of outer IP, {} of UDP, {} of VXLAN and {} of inner Ethernet: {} in all."
+        " That leaves {} of 1500", lambda: (*sizes(1, 5), overhead(VXLAN_HEADERS), POD_MTU)),
     Pin("04", "explain-fifty", "The sum {} + {} + {} + {}, with the outer", lambda: sizes(0, 4)),
     Pin("04", "explain-fifty", "both Ethernet headers have {} bytes", lambda: sizes(4, 5)),
     Pin("04", "explain-fifty", "it costs only {}", lambda: overhead(ENCAPSULATIONS["calico-ipip"])),
