@@ -75,7 +75,8 @@ class PacketDiff(View):
             sizes = [part["bytes"] for part in frame if part["key"] in lone]
             words = f"{sign}{sum(sizes)} = {' + '.join(map(str, sizes))}" if len(sizes) > 1 else f"{sign}{sum(sizes)}"
             frames.append((name, svg(frame, scale.width, scale, marked=lone, mark=words)))
-        return pictured(frames[1:] if self.data["same"] else frames, f"To scale: {verdict(self.data)}", _WIDE)
+        drawn = pictured(frames[1:] if self.data["same"] else frames, f"To scale: {verdict(self.data)}", _WIDE)
+        return f"<div class=ck-env>{drawn}</div>"
 
     def _group(self, layer: dict[str, Any], head: str) -> str:
         """Return a header: open if both frames have it and it differs, folded with a count if only one has it."""

@@ -75,8 +75,7 @@ def _envelope_html(data: dict[str, Any]) -> str:
         return ""
     words = ", ".join(f"{part['name']} {part['bytes']}" for part in frame)
     spots = "".join(
-        f'<i class=h{box.part["layer"]} style="left:{100 * (box.x + EDGE) / _WIDE:.1f}%;'
-        f'width:{100 * box.wide / _WIDE:.1f}%"></i>'
+        f'<i class=h{box.part["layer"]} style="left:{box.x + EDGE:.0f}px;width:{box.wide:.0f}px"></i>'
         for box in boxes(frame, fit([frame], _WIDE - 2 * EDGE))
     )
     return f"<div class=ck-env>{picture_of(frame, f'To scale, in bytes: {words}', _WIDE)}{spots}</div>"

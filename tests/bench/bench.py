@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import bgp, lab, notebooks, packets
+from tests.bench import bgp, lab, notebooks, packets, views
 
-SUBJECTS = {"packets": packets.main, "bgp": bgp.main, "notebooks": notebooks.main, "lab": lab.main}
+SUBJECTS = {"packets": packets.main, "bgp": bgp.main, "notebooks": notebooks.main, "lab": lab.main, "views": views.main}
 
 
 def main(subjects: list[str]) -> None:

@@ -12,6 +12,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -131,10 +132,16 @@ def free_port() -> int:
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """Start JupyterLab in a temporary folder, with the settings that the course ships."""
+    """JupyterLab in a temporary folder."""
     if not chromium():
         pytest.skip("needs Chromium (Debian: apt install chromium)")
-    base = tmp_path_factory.mktemp("lab")
+    with serving(tmp_path_factory.mktemp("lab")) as started:
+        yield started
+
+
+@contextmanager
+def serving(base: Path) -> Iterator[Lab]:
+    """Start JupyterLab in a folder, with the settings that the course ships; end it at the end."""
     root, config = base / "notebooks", base / "config"
     root.mkdir()
     (config / "labconfig").mkdir(parents=True)

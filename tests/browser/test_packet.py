@@ -21,6 +21,23 @@ DRAW = SETUP + 'views.packet(frame, "Echo request")'
 # An IPv4 packet of an unknown protocol with text that MathJax would take for formulas
 DOLLARS = """views.packet(
     bytes.fromhex("4500002e0000000040fd0000c0000201c0000202") + b"GET /?a=$x$&b=$y$ HTTP/1.1", linktype="raw")"""
+ENVELOPES = {
+    "packet": "views.packet(frame)",
+    "diff": 'views.diff(recording("flannel-vxlan").capture("podA:eth0").frames[0], frame)',
+}
+# Of each envelope: the smallest letters in pixels of the page, the room that it has, whether it keeps to
+# it, and the pixels of its scroll bar.
+LETTERS = """() => [...document.querySelectorAll('.ck-env')].map(room => {
+    const image = room.querySelector('img'), host = document.body.appendChild(document.createElement('div'));
+    host.attachShadow({mode: 'open'}).innerHTML = atob(image.src.split(',')[1]);
+    const svg = host.shadowRoot.firstElementChild;
+    const scale = image.getBoundingClientRect().width / svg.viewBox.baseVal.width;
+    const sizes = [...svg.querySelectorAll('text')].map(text => parseFloat(getComputedStyle(text).fontSize) * scale);
+    host.remove();
+    const figure = room.closest('figure'), edges = [room, figure].map(e => e.getBoundingClientRect().right);
+    return [Math.min(...sizes), room.clientWidth, edges[0] <= edges[1] + 1
+        && figure.scrollWidth <= figure.clientWidth, room.offsetHeight - room.clientHeight];
+})"""
 LIT = "rgb(255, 224, 138)"
 # The numbers of the fields that are lit: in the bytes, in the table.
 LIT_FIELDS = """colour => ['.ck-hex b', '.ck-fields tr'].map(where => [...new Set(
@@ -220,6 +237,28 @@ def test_macs_stay_whole_where_scroll_bars_take_room(lab: Lab, browser: Any) -> 
     assert min(room for _, room, *_ in measured) < 460
     assert [lines for *_, lines in measured] == [[1] * 4] * len(measured)
     assert all(fits for _, _, fits, _ in measured)
+
+
+def test_letters_of_the_envelope_stay_large(lab: Lab, browser: Any) -> None:
+    """On a page of 900 px with scroll bars no letter is under 11 px, and the drawing scrolls in its figure alone."""
+    shown = ["--hide-scrollbars"]
+    with browser.browser_type.launch(executable_path=chromium(), args=ARGUMENTS, ignore_default_args=shown) as other:
+        page = other.new_page(viewport={"width": 900, "height": 900})
+        for kind, view in ENVELOPES.items():  # each on a page of its own: style sheets of figures reach each other
+            lab.write(f"narrow-{kind}.ipynb", SETUP + view)
+            page.goto("about:blank")
+            lab.open(page, f"narrow-{kind}.ipynb")
+            page.wait_for_selector(".ck-env img")
+            [[smallest, room, within, bar]] = page.evaluate(LETTERS)
+            assert smallest >= 11, kind
+            assert room < 840, f"{kind}: this page is not narrow"
+            assert within, f"{kind}: the picture sticks out of its figure"
+            assert bar > 0, f"{kind}: nothing says that there is more"
+            if kind == "packet":
+                page.wait_for_selector(".ck-on")
+                page.locator(".ck-env i").last.click()  # out of sight until it is scrolled to
+                assert page.locator(".ck-layer").last.get_attribute("open") is not None
+                assert page.locator(".ck-env").evaluate("e => e.scrollLeft") > 0
 
 
 def test_dollar_signs_are_left_alone(drawn: Any) -> None:
