@@ -10,9 +10,9 @@ from coursekit.views.frames_data import frames_data
 from coursekit.views.frames_text import caption, frames_text, notes
 from coursekit.views.packet import PacketView
 from coursekit.views.packet_text import packet_text
-from coursekit.views.twin import View, count, escape, style
+from coursekit.views.twin import View, count, escape
 
-_STORED = 24_000  # bytes of a stored figure up to which frames are folded into it; the kernel opens the others
+_FOLDED = 4_000  # bytes of frames as text that are folded into a stored figure; the kernel opens the others
 _BESIDE = 5  # capture points that fit beside the words on a packet; with more the words stand above
 _LEFT = "text-align:left"
 
@@ -107,7 +107,7 @@ class FramesView(View):
 
     def _body(self, rows: Sequence[tuple[str, list[int]]], width: int) -> str:
         """Return the rows; the first ones with their frames folded beneath, as text, as far as there is room for it."""
-        room = _STORED - len(style("base")) - len(style(self.kind)) - sum(len(html.encode()) for html, _ in rows)
+        room = _FOLDED
         drawn = []
         for html, places in rows:
             folded = ""

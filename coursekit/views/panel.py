@@ -66,7 +66,7 @@ class Panel(View):
         """Return heading and parts; a view among them is its own figure."""
         sign = f"{MARKS[self.mark]} " if self.mark else ""
         head = f'<figcaption class="{_CLASSES[self.mark]}">{sign}{escape(self.heading)}</figcaption>'
-        return head + _html(self.parts)
+        return head + _html(self.parts, set(self.sheets))
 
 
 def evidence(shown: Any) -> Part:
@@ -111,11 +111,13 @@ def _text(parts: Sequence[Part]) -> list[str]:
     return lines
 
 
-def _html(parts: Sequence[Part]) -> str:
+def _html(parts: Sequence[Part], sheets: set[str]) -> str:
+    """Return parts as HTML; `sheets` are the style sheets written so far, and grow by those of the views among them."""
     drawn = []
     for part in parts:
         if isinstance(part, View):
-            drawn.append(part.figure())
+            drawn.append(part.figure(without=sheets))
+            sheets.update(part.sheets)
         elif isinstance(part, Code):
             drawn.append(tag("pre", tag("code", escape(part.text)), class_="ck-mono"))
         elif isinstance(part, Items):
@@ -124,7 +126,7 @@ def _html(parts: Sequence[Part]) -> str:
             drawn.append(f"<ul>{''.join(rows)}</ul>")
         elif isinstance(part, Folded):
             head = f"<summary data-lm-suppress-shortcuts=true>{escape(part.summary)}</summary>"
-            drawn.append(f"<details>{head}{_html(part.parts)}</details>")
+            drawn.append(f"<details>{head}{_html(part.parts, sheets)}</details>")
         else:
             drawn.append(tag("p", escape(part)))
     return "".join(drawn)

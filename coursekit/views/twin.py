@@ -13,7 +13,7 @@ from __future__ import annotations
 import base64
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 from hashlib import sha256
 from html import escape as _escape
@@ -58,10 +58,15 @@ class View(ABC):
     def __repr__(self) -> str:
         return self.text()
 
-    def figure(self) -> str:
-        """Return the whole HTML twin: a figure with its own style sheet."""
+    @property
+    def sheets(self) -> list[str]:
+        """The names of the style sheets that the figure needs."""
+        return ["base", *(["palette"] if self.tinted else []), self.kind]
+
+    def figure(self, without: Collection[str] = ()) -> str:
+        """Return the whole HTML twin: a figure with its own style sheets, but those that stand around it already."""
         key = "" if type(self).alive is View.alive else f" ck-key-{self.key}"
-        sheets = [style(name) for name in ("base", *(["palette"] if self.tinted else []), self.kind)]
+        sheets = [style(name) for name in self.sheets if name not in without]
         return (
             f'<figure class="ck ck-{self.kind}{key} tex2jax_ignore mathjax_ignore" style="margin:0">'
             f"<style>{''.join(sheets)}{self.rules()}</style>{self.html()}</figure>"

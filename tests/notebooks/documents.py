@@ -18,7 +18,7 @@ from .refresh import CHECKED, IGNORED, METADATA, NOTEBOOKS, SUMMARY, WIDGET_VIEW
 START = "00-start-here.ipynb"
 STUB = "learner-stub"
 TAGS = {CHECKED, IGNORED, STUB, ANSWER, "prediction", "exercise"}
-MOST_BYTES = 400_000
+MOST_BYTES = 500_000
 VERBS = set(
     """ask assemble break build call carry catch change check choose climb compare count cross decide dig draw
     explore find fit follow get give go have install keep know lay learn let look make measure meet move open pack

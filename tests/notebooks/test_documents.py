@@ -126,7 +126,7 @@ BAD: tuple[tuple[str, Any, Callable[[dict[str, Any]], Any]], ...] = (
     ("thirteen lines", rules.short_cells, also("table", "row2")),
     ("few cells", rules.right_length, lambda nb: nb["cells"].pop(10)),
     ("few words", rules.right_length, lambda nb: [cell(nb, f"idea-{n}").update(source="## No") for n in range(8)]),
-    ("400 kB", rules.right_length, outputs("table", stored(text_plain="1" * rules.MOST_BYTES))),
+    ("500 kB", rules.right_length, outputs("table", stored(text_plain="1" * rules.MOST_BYTES))),
     ("a random id", rules.readable_ids, lambda nb: cell(nb, "idea-1").update(id="a1b2c3d4")),
     ("an id with a capital", rules.readable_ids, lambda nb: cell(nb, "idea-1").update(id="Idea")),
     ("an id used twice", rules.readable_ids, lambda nb: cell(nb, "idea-1").update(id="idea-2")),
