@@ -26,6 +26,7 @@ from coursekit.cluster.iproute2 import parse_state_json
 from coursekit.cluster.model import Cluster, clusters
 from coursekit.cluster.model import load as load_cluster
 from coursekit.errors import CourseError
+from coursekit.exercises.catalogue import read_exercises
 from coursekit.keys import FREE, check_keys, load_json, load_toml
 from coursekit.lab.minikube import kube_lab
 from coursekit.lab.recorder import scenario as recorder
@@ -168,6 +169,9 @@ FORMATS = {
     "cluster": Format(tomllib.loads(CLUSTER), cluster, write=toml),
     "rules": Format(documented("documented", "choice"), lambda text, _: read_documented(text), ("sources",), toml),
     "cards": Format(documented("cards", "choice"), lambda text, _: read_cards(text), write=toml),
+    "exercises": Format(documented("04", "exercises"), lambda text, _: read_exercises(text, "04.toml"), (
+        "prediction", "exercise", "exercise.*.messages", "exercise.*.beliefs", "exercise.*.witness.*.answer",
+        "exercise.*.also_right.*"), toml),
     "recorder": Format(RECORDER, lambda text, _: recorder.read(text), ("",), toml),
     "provenance": Format(PROVENANCE, provenance, ("sha256",)),
     "state": Format({"n": {"link": [], "addr": [], "route": [], "route_local": [], "neigh": [], "fdb": []}},

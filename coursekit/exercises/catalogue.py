@@ -6,13 +6,13 @@ Ids are the notebook's: `4.a` is a prediction, `4.3` an exercise, `4.3#2` its se
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
 
 from coursekit.errors import CourseError, few, given
+from coursekit.keys import check_keys, load_toml
 from coursekit.paths import data_dir
 
 SKILLS = ("read tables", "read bytes", "size", "filter", "BGP", "choose", "diagnose")
@@ -88,24 +88,51 @@ class Asked(NamedTuple):
         return self.exercise.id if self.variant == 1 else f"{self.exercise.id}#{self.variant}"
 
 
+_KEYS = {  # of each level of a file; messages and beliefs have names of their own
+    "prediction": ("skill", "oracle", "question", "options"),
+    "option": ("text", "value", "why"),
+    "exercise": ("title", "skill", "judge", "question", "starter", "hints", "solution", "also_right", "messages",
+                 "beliefs", "witness"),
+    "belief": ("belief", "says"),
+    "witness": ("answer", "status", "belief"),
+}  # fmt: skip
+
+
 @cache
 def _chapters() -> tuple[dict[str, Prediction], dict[str, Exercise]]:
     predictions, exercises = {}, {}
     for path in sorted((data_dir() / "exercises").glob("*.toml")):
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-        for key, item in data.get("prediction", {}).items():
-            predictions[key] = _prediction(key, item)
-        for key, item in data.get("exercise", {}).items():
-            exercises[key] = _exercise(key, item)
+        more = read_exercises(path.read_text(encoding="utf-8"), path.name)
+        predictions.update(more[0])
+        exercises.update(more[1])
     return dict(sorted(predictions.items())), dict(sorted(exercises.items()))
 
 
-def _prediction(key: str, item: Mapping[str, Any]) -> Prediction:
-    options = tuple(Option(letter, **option) for letter, option in zip("abcdef", item["options"], strict=False))
+def read_exercises(text: str, where: str) -> tuple[dict[str, Prediction], dict[str, Exercise]]:
+    """Return the predictions and exercises of a TOML text, by id; CourseError for an unknown key says `where`."""
+    data = load_toml(text, where)
+    check_keys(data, ("prediction", "exercise"), where)
+    predictions = {key: _prediction(key, item, where) for key, item in data.get("prediction", {}).items()}
+    return predictions, {key: _exercise(key, item, where) for key, item in data.get("exercise", {}).items()}
+
+
+def _prediction(key: str, item: Mapping[str, Any], where: str) -> Prediction:
+    check_keys(item, _KEYS["prediction"], f"{where}: {key}")
+    for option in item["options"]:
+        check_keys(option, _KEYS["option"], f"{where}: an option of {key}")
+    options = tuple(
+        Option(letter, option["text"], option["value"], option["why"])
+        for letter, option in zip("abcdef", item["options"], strict=False)
+    )
     return Prediction(key, item["question"], item["oracle"], item["skill"], options)
 
 
-def _exercise(key: str, item: Mapping[str, Any]) -> Exercise:
+def _exercise(key: str, item: Mapping[str, Any], where: str) -> Exercise:
+    check_keys(item, _KEYS["exercise"], f"{where}: {key}")
+    for name, belief in item["beliefs"].items():
+        check_keys(belief, _KEYS["belief"], f"{where}: the belief {name} of {key}")
+    for witness in item["witness"]:
+        check_keys(witness, _KEYS["witness"], f"{where}: a witness of {key}")
     beliefs = {name: Belief(name, belief["belief"], belief["says"]) for name, belief in item["beliefs"].items()}
     witnesses = tuple(Witness(w["answer"], w["status"], w.get("belief", "")) for w in item["witness"])
     return Exercise(
