@@ -11,7 +11,7 @@ import statistics
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -124,7 +124,8 @@ def steps(page: Any, lab: Lab, way: str) -> list[float]:
     """Return the seconds of each step, from the first stop to the last and back."""
     cell, focused, where = WAYS[way]
     lab.open(page, lab.write("step.ipynb", _SETUP, cell))
-    page.wait_for_function("where => document.querySelector(where)?.textContent.startsWith('Stop 1 of 12')", arg=where)
+    first = "where => document.querySelector(where)?.textContent.startsWith('Stop 1 of 12')"
+    page.wait_for_function(first, arg=where, timeout=120_000)
     page.locator(focused).first.focus()
     page.wait_for_timeout(3000)  # what JupyterLab does after loading is over
     took = []
@@ -149,7 +150,8 @@ def delayed(lab: Lab, delay: float) -> Iterator[Lab]:
 
     async def both(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_connection("127.0.0.1", server)
-        await asyncio.gather(one_way(reader, back), one_way(there, writer), return_exceptions=True)
+        with suppress(asyncio.CancelledError):  # what a server's connection raises, asyncio prints
+            await asyncio.gather(one_way(reader, back), one_way(there, writer), return_exceptions=True)
 
     async def end() -> None:
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
@@ -183,6 +185,7 @@ def main() -> None:
                 for way in WAYS:  # each on a page of its own: the course's script watches the whole page
                     page = browser.new_page(viewport={"width": 1300, "height": 1000})
                     found[way] = statistics.median(steps(page, there, way))
+                    page.evaluate("() => window.jupyterapp.serviceManager.sessions.shutdownAll()")  # and its models
                     page.close()
                 table(f"A step, from key to paint{title} (aim: the stage at most 3 x)", found, "ms", 1000)
         browser.close()
