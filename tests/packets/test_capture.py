@@ -130,7 +130,8 @@ def test_no_libpcap(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (b"", "is empty"), (b"ab", "cannot be read as a capture"), (pcap([])[:20], "cannot be read as a capture"),
         (b"PK\x03\x04" + bytes(100), "expected pcap or pcapng"), (b"\x0a\x0d\x0d\x0a" * 20, "cannot be read"),
-        (gzip.compress(gzip.compress(pcap([PING]), mtime=0), mtime=0), "compressed twice"), (b"\x1f\x8b" + bytes(50), "cannot be read"),
+        (gzip.compress(gzip.compress(pcap([PING]), mtime=0), mtime=0), "compressed twice"),
+        (b"\x1f\x8b" + bytes(50), "cannot be read"),
         (gzip.compress(pcap([PING]), mtime=0)[:15], "cannot be read"),
     ],
 )
