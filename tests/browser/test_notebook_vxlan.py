@@ -37,18 +37,22 @@ def learner(lab: Lab) -> Lab:
     return lab
 
 
-@pytest.fixture
-def page(learner: Lab) -> Iterator[Any]:
-    """A page of 1440 x 900 in a Chromium that shows its scroll bars."""
-    from playwright.sync_api import sync_playwright
+@pytest.fixture(scope="module")
+def bars(browser: Any) -> Iterator[Any]:
+    """A Chromium that shows its scroll bars."""
+    shown = browser.browser_type.launch(
+        executable_path=chromium(), headless=True, args=ARGUMENTS, ignore_default_args=["--hide-scrollbars"]
+    )
+    yield shown
+    shown.close()
 
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium(), headless=True, args=ARGUMENTS, ignore_default_args=["--hide-scrollbars"]
-        )
-        opened = watched(browser.new_context(viewport={"width": 1440, "height": 900}).new_page())
-        yield opened
-        browser.close()
+
+@pytest.fixture
+def page(bars: Any) -> Iterator[Any]:
+    """A page of 1440 x 900."""
+    context = bars.new_context(viewport={"width": 1440, "height": 900})
+    yield watched(context.new_page())
+    context.close()
 
 
 def picture(page: Any, name: str) -> None:

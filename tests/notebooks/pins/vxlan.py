@@ -144,7 +144,7 @@ PINS: tuple[Pin, ...] = (
     Pin("04", "wrong-mtu", "while flannel.1 has {}",
         lambda: next(x.mtu for x in recording("pod-mtu-1500-df").tables()["node1"].links if x.kind == "vxlan")),
     Pin("04", "explain-df-set", "remembers {} and goes on", lambda: POD_MTU),
-    Pin("04", "explain-wrong-mtu", "Use ping -M do -s {}", lambda: BIGGEST),
+    Pin("04", "explain-wrong-mtu", "here ping -M do -s {} makes a packet of 1500 bytes", lambda: largest_ping(1500)),
     Pin("04", "explain-missing-fdb", "It counted {} drops",
         lambda: WORDS[int(recording("missing-fdb").output("node1-stats").split()[-3])]),
     Pin("04", "explain-failures", "Missing FDB row: seen last on {}.", lambda: last_seen("missing-fdb")),
