@@ -200,7 +200,12 @@ def read(answer: Any) -> tuple[FdbEntry, ...]:
 
 
 def _row(line: str) -> FdbEntry:
-    words = _COMMAND.sub("", line.lstrip("$# ")).strip()
+    typed = line.lstrip("$# ")
+    words = _in_order(_COMMAND.sub("", typed).strip())
+    stray = next((word for word in ("lladdr", "via") if f" {word} " in f" {words} "), "")
+    if stray and _COMMAND.match(typed):
+        raise Unreadable(f"`bridge fdb` takes no {stray!r} in front of an address: the node's address stands behind "
+                         f"`dst`, as in {_EXAMPLE!r}.")  # fmt: skip
     if re.match(r"(?:sudo\s+)?ip\s+(-\d\s+)?n\w*\s", words) or " lladdr " in f" {words} ":
         raise WrongTable("neighbour-row")
     if re.match(r"(?:sudo\s+)?ip\s+(-\d\s+)?r\w*\s", words) or " via " in f" {words} ":
@@ -219,6 +224,15 @@ def _row(line: str) -> FdbEntry:
         raise Unreadable(f"{unknown[0][1].strip()!r} is no word of a row. Write it as `bridge fdb` prints it, as in "
                          f"{_EXAMPLE!r}.")  # fmt: skip
     return row if row.dev else FdbEntry(row.mac, TUNNEL, row.dst, flags=row.flags, state=row.state)
+
+
+def _in_order(words: str) -> str:
+    """Return a row with its MAC in front, as `bridge fdb` prints it; the command takes its words in any order."""
+    parts = words.split()
+    mac = next((part for part in parts if re.fullmatch(r"([\da-fA-F]{1,2}:){5}[\da-fA-F]{1,2}", part)), "")
+    if not mac or parts[0] not in ("dev", "dst", "to", "self", "permanent", "static"):
+        return words
+    return " ".join([mac, *(part for part in parts if part not in (mac, "to"))])
 
 
 def _decoded(four: FourNodes, row: FdbEntry) -> str:

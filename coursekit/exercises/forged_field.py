@@ -186,6 +186,9 @@ class ForgedField(Judge):
                 raise Unreadable(f"The frame has the bytes 0 to {last}. Give one of them, or a field.")
             return next((place for place in at if place[2].bit_offset == first), at[0])
         words = re.sub(r"[_#(),:']+|(?<=outer)\.|(?<=inner)\.", " ", reading.text(answer, "outer udp.length").lower())
+        words = words.replace("don t fragment", "df")
+        if not re.search(r"\b(udp|tcp|icmp)\b", words):  # "header checksum" is what the figure calls IPv4's
+            words = words.replace("header checksum", "ip checksum")
         which = 0 if re.search(r"\bouter\b", words) else 1 if re.search(r"\binner\b|\bpods?\b", words) else None
         plain = " ".join(re.sub(r"\b(outer|inner|the|of|field|header|in|its|pod s|pods?)\b", " ", words).split())
         found = [place for place in places if _means(place, plain)]

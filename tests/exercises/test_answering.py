@@ -149,3 +149,9 @@ def test_a_check_is_quick(id: str) -> None:  # noqa: A002
     print(f"{id}: {1000 * took:.0f} ms")
 
     assert took < (1 if id in ("4.6", "4.8") else 0.1)
+
+
+@pytest.mark.parametrize("words", ["dev flannel.1 {} dst 192.168.1.175", "dst 192.168.1.175 dev flannel.1 to {}"])
+def test_bridge_fdb_takes_its_words_in_any_order(words: str) -> None:
+    """As iproute2 does: the MAC may stand behind dev and dst, and behind `to`."""
+    assert check("4.8", f"bridge fdb add {words.format('12:ef:63:87:b8:7f')}").status is Status.CORRECT
