@@ -178,7 +178,7 @@ def failures(network: Network, first: str) -> list[tuple[Journey, str, str]]:
     found = []
     for source, target in permutations(PODS.values(), 2):
         journey = ping(network, source, target)
-        if journey.outcome.kind != "delivered" or journey.reply is None or journey.reply.outcome.kind != "delivered":
+        if not journey.answered:
             found.append((journey, source, target))
     return sorted(found, key=lambda lost: lost[1] != first)
 
@@ -223,6 +223,8 @@ def _row(line: str) -> FdbEntry:
     if unknown:
         raise Unreadable(f"{unknown[0][1].strip()!r} is no word of a row. Write it as `bridge fdb` prints it, as in "
                          f"{_EXAMPLE!r}.")  # fmt: skip
+    if not row.dev and _COMMAND.match(typed):
+        raise Unreadable(f"`bridge fdb` wants a device: write `dev {TUNNEL}` too, as in {_EXAMPLE!r}.")
     return row if row.dev else FdbEntry(row.mac, TUNNEL, row.dst, flags=row.flags, state=row.state)
 
 
@@ -241,8 +243,7 @@ def _decoded(four: FourNodes, row: FdbEntry) -> str:
 
 
 def _reason(journey: Journey) -> str:
-    dead = journey.reply if journey.outcome.kind == "delivered" and journey.reply else journey
-    return dead.outcome.reason
+    return journey.round_trip.reason
 
 
 def _drawn(journey: Journey, source: str, target: str) -> View:

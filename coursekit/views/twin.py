@@ -25,7 +25,7 @@ from coursekit.views import live
 
 # Okabe and Ito's colours, dark enough for a border on white and light enough for one on black; depth 0 first.
 DEPTHS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
-GOOD, BAD, QUIET = "#006b4e", "#a84300", "#595959"  # of text on a light card: 4.5 : 1 and more
+GOOD, BAD = "#006b4e", "#a84300"  # of text on a light card: 4.5 : 1 and more
 _WORDS = ("outer", "inner")
 _DRAWN = "bg|fg|quiet|line|good|bad"  # colours of base.css that drawings use beside those of palette.css
 

@@ -155,3 +155,10 @@ def test_a_check_is_quick(id: str) -> None:  # noqa: A002
 def test_bridge_fdb_takes_its_words_in_any_order(words: str) -> None:
     """As iproute2 does: the MAC may stand behind dev and dst, and behind `to`."""
     assert check("4.8", f"bridge fdb add {words.format('12:ef:63:87:b8:7f')}").status is Status.CORRECT
+
+
+def test_the_command_wants_a_device_and_a_printed_row_does_not() -> None:
+    """`bridge fdb add` without dev is refused by iproute2; `bridge fdb show dev flannel.1` prints rows without it."""
+    row = "12:ef:63:87:b8:7f dst 192.168.1.175"
+    assert check("4.8", f"bridge fdb add {row}").status is Status.UNREADABLE
+    assert check("4.8", f"{row} self permanent").status is Status.CORRECT
